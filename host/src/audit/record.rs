@@ -1,0 +1,176 @@
+//! What one record says.
+
+use crate::clock::Timestamp;
+use crate::ids::{AttemptId, HostId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The attempt that it opens, closes, or is whole.
+    pub attempt: AttemptId,
+    /// Which of these.
+    pub phase: Phase,
+    /// When.
+    pub at: Timestamp,
+    /// On which machine.
+    pub host: HostId,
+    /// By whom and for whom.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// What.
+    #[serde(flatten)]
+    pub action: Action,
+    /// How it ended; only in a closing or whole record.
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
+}
+
+/// Which part of an attempt a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before the act.
+    Opened,
+    /// After the act.
+    Closed,
+    /// Both in one, where the act releases nothing.
+    Whole,
+}
+
+/// By whom and for whom. The host stands in the record itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The agent and the bytes that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
+    /// The verified user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// The operator account, for what operators do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// The caller's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<String>,
+}
+
+/// An agent in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRef {
+    /// Its name.
+    pub name: String,
+    /// Digest of the bytes that ran.
+    pub digest: String,
+}
+
+/// What is done, to what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// A code from the list in [`codes`], such as `credential.send`.
+    pub action: String,
+    /// To what: `google-calendar`, `GET https://www.googleapis.com/calendar/v3/…` (no query), an agent, a grant.
+    pub resource: String,
+    /// More, in JSON: scopes, ids. Never a secret.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub detail: serde_json::Value,
+}
+
+impl Action {
+    /// Without detail.
+    pub fn new(code: &str, resource: impl Into<String>) -> Self {
+        Self { action: code.to_owned(), resource: resource.into(), detail: serde_json::Value::Null }
+    }
+
+    /// With detail.
+    pub fn with(mut self, detail: serde_json::Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+/// Every action code that is written.
+pub mod codes {
+    /// A call of an agent.
+    pub const INVOKE: &str = "agent.invoke";
+    /// An inbound request whose token was refused.
+    pub const REJECT: &str = "user.reject";
+    /// A guest asked for a credential.
+    pub const ACQUIRE: &str = "credential.acquire";
+    /// A request left with a credential attached.
+    pub const SEND: &str = "credential.send";
+    /// A request left without a credential.
+    pub const EGRESS: &str = "egress.send";
+    /// A credential was turned into bytes.
+    pub const REVEAL: &str = "credential.reveal";
+    /// A token was refreshed at the provider.
+    pub const REFRESH: &str = "token.refresh";
+    /// A consent session was started.
+    pub const CONSENT_START: &str = "consent.start";
+    /// A user opened the consent page.
+    pub const CONSENT_VIEW: &str = "consent.view";
+    /// A user went on to the provider.
+    pub const CONSENT_PROCEED: &str = "consent.proceed";
+    /// The provider sent the browser back; the code is exchanged and the grant stored.
+    pub const CONSENT_COMPLETE: &str = "consent.complete";
+    /// A grant was revoked here.
+    pub const GRANT_REVOKE: &str = "grant.revoke";
+    /// The provider was told of a revocation.
+    pub const PROVIDER_REVOKE: &str = "provider.revoke";
+    /// A user signed in at the host's own pages.
+    pub const SIGN_IN: &str = "user.sign-in";
+    /// A component was deployed.
+    pub const DEPLOY: &str = "agent.deploy";
+    /// A workload identity was made by hand.
+    pub const WORKLOAD_CREATE: &str = "workload.create";
+    /// An agent was suspended.
+    pub const SUSPEND: &str = "agent.suspend";
+    /// An agent was resumed.
+    pub const RESUME: &str = "agent.resume";
+    /// The host started.
+    pub const START: &str = "host.start";
+}
+
+/// Allowed, refused or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// It was allowed and done.
+    Allowed,
+    /// It was refused, and nothing was done.
+    Refused,
+    /// It was allowed and did not come about.
+    Failed,
+}
+
+/// How it ended, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Allowed, refused or failed.
+    pub decision: Decision,
+    /// Why, in a sentence without secrets; empty when there is nothing to add.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl Outcome {
+    /// Allowed and done.
+    pub fn allowed() -> Self {
+        Self { decision: Decision::Allowed, reason: String::new() }
+    }
+    /// Allowed and done, with a remark such as the upstream's status.
+    pub fn allowed_with(reason: impl Into<String>) -> Self {
+        Self { decision: Decision::Allowed, reason: reason.into() }
+    }
+    /// Refused: nothing was done.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self { decision: Decision::Refused, reason: reason.into() }
+    }
+    /// Allowed, but it did not come about.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { decision: Decision::Failed, reason: reason.into() }
+    }
+}

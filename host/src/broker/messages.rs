@@ -1,0 +1,141 @@
+//! The broker's messages: plain data in both directions.
+
+use crate::identity::WorkloadAccessToken;
+use crate::ids::CredentialId;
+pub use crate::egress::{Body, BodyError};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the engine learns about the instance it is to make: facts to tell the guest, and the token to present here.
+pub struct Guest {
+    /// Presented with every call to the broker. Never enters guest memory. Dies with [`crate::identity::Live`].
+    pub wat: WorkloadAccessToken,
+    /// What `identity.workload` answers.
+    pub workload: WorkloadFacts,
+    /// What `identity.user` answers.
+    pub user: Option<UserFacts>,
+    /// What `identity.claim` answers: only claims that the operator lets this agent read, as JSON text.
+    pub claims: BTreeMap<String, String>,
+    /// Whether `reveal` is linked for it.
+    pub reveal: bool,
+}
+
+/// The agent, in words.
+#[derive(Clone, Debug)]
+pub struct WorkloadFacts {
+    /// SPIFFE id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Digest of the executing bytes.
+    pub digest: String,
+}
+
+/// The user, in words.
+#[derive(Clone, Debug)]
+pub struct UserFacts {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+}
+
+/// Asks for a credential.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// The provider's name, as the guest wrote it.
+    pub provider: String,
+    /// What kind.
+    pub kind: Kind,
+}
+
+/// Which kind of credential.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// An OAuth 2 token.
+    Oauth2 {
+        /// As the guest wrote them.
+        scopes: Vec<String>,
+        /// How.
+        flow: Flow,
+    },
+    /// An API key.
+    ApiKey,
+}
+
+/// How a token is obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Authorization code.
+    UserFederation,
+    /// Client credentials.
+    MachineToMachine,
+    /// Token exchange.
+    OnBehalfOf,
+}
+
+/// The right to use a credential, by an id that means nothing outside its invocation.
+#[derive(Clone, Debug)]
+pub struct Acquired {
+    /// To present with [`Outbound`].
+    pub id: CredentialId,
+    /// The provider.
+    pub provider: String,
+    /// What was granted.
+    pub scopes: Vec<String>,
+    /// Seconds since 1970.
+    pub expires_at: Option<u64>,
+}
+
+/// A request of a guest.
+pub struct Outbound {
+    /// The credential to attach; none for a plain request.
+    pub credential: Option<CredentialId>,
+    /// With an absolute URI, as the guest made it.
+    pub request: http::Request<Body>,
+    /// The guest's wishes; the host's own limits hold besides.
+    pub connect_timeout: Option<Duration>,
+    /// Until the response's head.
+    pub first_byte_timeout: Option<Duration>,
+    /// Between chunks of the response's body.
+    pub between_bytes_timeout: Option<Duration>,
+}
+
+/// A credential as bytes, for a component that imports `reveal`.
+pub struct Revealed(pub Vec<u8>);
+
+/// Why not. Mirrors `credentials.error` of the WIT, and every message is fit for a guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The user has to agree first.
+    #[error("the user has not granted this yet")]
+    ConsentRequired {
+        /// Where the browser goes.
+        authorization_url: String,
+        /// Names the attempt.
+        session_uri: String,
+        /// Seconds since 1970.
+        expires_at: u64,
+    },
+    /// Policy refuses.
+    #[error("{0}")]
+    Denied(String),
+    /// The provider granted less.
+    #[error("the provider did not grant: {}", .0.join(" "))]
+    InsufficientScopes(Vec<String>),
+    /// No such provider or flow here.
+    #[error("{0}")]
+    NotConfigured(String),
+    /// The provider said no.
+    #[error("{0}")]
+    ProviderRefused(String),
+    /// Not now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The request cannot be sent.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The workload access token is not live.
+    #[error("this invocation has ended")]
+    NotBound,
+}

@@ -1,0 +1,40 @@
+//! The one door to credentials: a workload access token and a request in, plain data out.
+//!
+//! `runtime` reaches credentials only through [`Broker`]. Its messages are plain data (ids, requests, bodies), so that a
+//! process boundary can go here.
+
+mod desk;
+mod messages;
+
+pub use desk::Desk;
+pub use messages::{
+    Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
+};
+
+use crate::identity::WorkloadAccessToken;
+use crate::ids::CredentialId;
+use futures_util::future::BoxFuture;
+
+/// What the engine side may ask. Every call presents the workload access token of its invocation; a token that is
+/// unknown, expired or whose invocation has ended gets [`Refusal::NotBound`].
+pub trait Broker: Send + Sync {
+    /// Asks for the right to use a credential. Releases no bytes.
+    fn acquire<'a>(&'a self, wat: &'a WorkloadAccessToken, ask: Acquire) -> BoxFuture<'a, Result<Acquired, Refusal>>;
+
+    /// Sends a request, with a credential attached or without one.
+    fn send(
+        &self,
+        wat: &WorkloadAccessToken,
+        outbound: Outbound,
+    ) -> BoxFuture<'static, Result<::http::Response<Body>, Refusal>>;
+
+    /// Gives up a credential.
+    fn release(&self, wat: &WorkloadAccessToken, credential: CredentialId);
+
+    /// Turns a credential into bytes, where the operator granted that.
+    fn reveal<'a>(
+        &'a self,
+        wat: &'a WorkloadAccessToken,
+        credential: CredentialId,
+    ) -> BoxFuture<'a, Result<Revealed, Refusal>>;
+}

@@ -1,0 +1,1 @@
+//! The registry itself. (Written by its room's author.)

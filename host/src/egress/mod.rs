@@ -1,0 +1,27 @@
+//! What leaves this host. One client for everything: providers, identity providers, and the requests of guests.
+//!
+//! Addresses are vetted where they are connected to, redirects are never followed, sizes and times are capped. A
+//! guest's request passes [`carry`]: check, attach, send, scrub, in that order and in no other.
+
+mod carry;
+mod client;
+mod destination;
+mod fetch;
+mod scrub;
+mod vetting;
+
+pub use carry::{carry, CarryError, Passage, Placement};
+pub use client::{Client, ClientConfig};
+pub use destination::{Destination, Destinations};
+pub use fetch::{Fetch, FetchError, Fetched};
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+
+/// A body on its way in or out, in chunks.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a body broke off. The message names no address and no secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct BodyError(pub String);

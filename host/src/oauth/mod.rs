@@ -1,0 +1,15 @@
+//! Talking to OAuth 2 providers: discovery, authorization URLs, code exchange, refresh, revocation.
+//!
+//! It keeps no tokens and knows no users; `vault` does. Algorithms, endpoints and hosts come from the operator's
+//! configuration or from the discovery document of the configured issuer, never from a response.
+
+mod authorize;
+mod client;
+mod discovery;
+mod provider;
+mod tokens;
+
+pub use authorize::{AuthorizationRequest, CallbackError, Pkce, check_callback_issuer};
+pub use client::{OAuth, OAuthError};
+pub use provider::{ClientAuthentication, Endpoints, Provider, ProviderError, ProviderKind};
+pub use tokens::TokenSet;

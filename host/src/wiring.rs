@@ -1,0 +1,1 @@
+//! Builds every room once, from the configuration. (Written by its room's author.)
