@@ -20,7 +20,8 @@ pub(super) type Authorizers = BTreeMap<String, Option<Arc<Authorizer>>>;
 pub(super) struct KnownIssuer {
     pub(super) issuer: Issuer,
     discovery_url: Option<Url>,
-    algorithms: Vec<Algorithm>,
+    /// None, and every one that we know is accepted.
+    algorithms: Option<Vec<Algorithm>>,
 }
 
 /// By name; none where the table is there and wrong.
@@ -37,11 +38,7 @@ impl Issuers {
         if name.get_ref().contains("://") {
             let issuer = providers::issuer(context, name, problems)?;
             let named = self.0.values().flatten().find(|known| known.issuer == issuer).cloned();
-            return Some(named.unwrap_or(KnownIssuer {
-                issuer,
-                discovery_url: None,
-                algorithms: default_algorithms(),
-            }));
+            return Some(named.unwrap_or(KnownIssuer { issuer, discovery_url: None, algorithms: None }));
         }
         match self.0.get(name.get_ref()) {
             Some(known) => known.clone(),
@@ -51,23 +48,6 @@ impl Issuers {
             }
         }
     }
-}
-
-/// Asymmetric ones only: with a shared secret, whoever can check a token can also make one (RFC 8725 §3.1).
-const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
-
-fn default_algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA]
 }
 
 pub(super) fn issuers(context: &Context<'_>, tables: Named<file::Issuer>, problems: &mut Problems<'_>) -> Issuers {
@@ -86,26 +66,12 @@ fn known_issuer(context: &Context<'_>, table: &file::Issuer, problems: &mut Prob
     let issuer = providers::issuer(context, &table.issuer, problems);
     let discovery_url =
         table.discovery_url.as_ref().and_then(|text| problems.take(&text.span(), url(context, text.get_ref())));
-    let mut algorithms = Vec::new();
-    for text in &table.algorithms {
-        match ALGORITHMS.iter().find(|(name, _)| name == text.get_ref()) {
-            Some((_, algorithm)) => algorithms.push(*algorithm),
-            None => {
-                let known: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
-                problems.at(
-                    &text.span(),
-                    format!(
-                        "`{}` is no algorithm that is accepted; use {}",
-                        text.get_ref().escape_debug(),
-                        super::problems::quoted(&known)
-                    ),
-                );
-            }
-        }
-    }
-    if algorithms.is_empty() {
-        algorithms = default_algorithms();
-    }
+    let algorithms: Vec<_> = table
+        .algorithms
+        .iter()
+        .filter_map(|text| problems.take(&text.span(), Algorithm::parse(text.get_ref())))
+        .collect();
+    let algorithms = (!algorithms.is_empty()).then_some(algorithms);
     Some(KnownIssuer { issuer: issuer?, discovery_url, algorithms })
 }
 
@@ -157,14 +123,15 @@ fn issuer_rule(
         return None;
     }
     let known = known?;
+    let every = IssuerRule::new(known.issuer);
     Some(IssuerRule {
         discovery_url: known.discovery_url,
-        algorithms: known.algorithms,
+        algorithms: known.algorithms.unwrap_or_else(|| every.algorithms.clone()),
         audiences: rule.audiences,
         clients: rule.clients,
         scopes: rule.scopes,
         claims,
-        ..IssuerRule::new(known.issuer)
+        ..every
     })
 }
 
