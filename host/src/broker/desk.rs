@@ -256,10 +256,10 @@ impl Parts {
                 self.carry(outbound, &held.provider.destinations, attach).await
             }
             // Revoked since it was acquired: say what to do about it, as acquiring would have.
-            Err(Refusal::Denied(reason)) if reason == GONE => {
+            Err(VaultError::Missing | VaultError::GrantGone) => {
                 Err(self.ask_consent(who, &held.provider, &held.wanted).await)
             }
-            Err(refusal) => Err(refusal),
+            Err(error) => Err(refuse_vault(error)),
         };
         attempt.close(outcome_of(&result));
         result
@@ -287,12 +287,10 @@ impl Parts {
         egress::carry(&self.client, passage, request).await.map_err(refuse_carry)
     }
 
-    async fn token(&self, written: &Written<'_>, held: &Held) -> Result<Token, Refusal> {
-        self.vault.token(written, &held.provider, &held.wanted).await.map_err(refuse_vault)
+    async fn token(&self, written: &Written<'_>, held: &Held) -> Result<Token, VaultError> {
+        self.vault.token(written, &held.provider, &held.wanted).await
     }
 }
-
-const GONE: &str = "the user has not granted this, or has revoked it";
 
 fn unwritable(_: Unwritable) -> Refusal {
     Refusal::Unavailable("the audit trail cannot be written, so nothing is done; try again later".into())
@@ -300,7 +298,9 @@ fn unwritable(_: Unwritable) -> Refusal {
 
 fn refuse_vault(error: VaultError) -> Refusal {
     match error {
-        VaultError::Missing | VaultError::GrantGone => Refusal::Denied(GONE.into()),
+        VaultError::Missing | VaultError::GrantGone => {
+            Refusal::Denied("the user has not granted this, or has revoked it".into())
+        }
         VaultError::Short(missing) => Refusal::InsufficientScopes(missing.to_vec()),
         VaultError::Provider(error) => Refusal::ProviderRefused(error.to_string()),
         error => {
