@@ -38,7 +38,7 @@ pub async fn tell(world: &mut World, teller: &mut impl Teller) -> Result<()> {
     let mut mallory = world.person("mallory").await?;
     invoked(world, &alice, teller).await?;
     consented(world, &mut alice, &mut mallory, teller).await?;
-    scheduled(world, &alice, teller).await?;
+    scheduled(world, &mut alice, teller).await?;
     bobs_own(world, &mut bob, teller).await?;
     rogue_gets_nothing(world, &alice, teller).await?;
     written_down(world, teller)?;
@@ -107,13 +107,13 @@ async fn consented(
     Ok(())
 }
 
-async fn scheduled(world: &World, alice: &Person, teller: &mut impl Teller) -> Result<()> {
+async fn scheduled(world: &World, alice: &mut Person, teller: &mut impl Teller) -> Result<()> {
     teller.chapter("the agent schedules alice's meeting");
     let reply = world.caller.invoke("calendar", &alice.token, &meeting(world, "Lunch")).await?;
     ensure!(reply.status == 200, "the meeting is scheduled: {} {}", reply.status, reply.text());
     teller.held("the host attached alice's token outside the agent; the third party answered:");
     teller.seen(&serde_json::to_string_pretty(&reply.json())?);
-    let refreshed = world.token("alice").await?;
+    let refreshed = world.sign_in(&mut alice.browser, "alice").await?;
     ensure!(refreshed != alice.token, "a new token of the same human");
     let reply = world.caller.invoke("calendar", &refreshed, &meeting(world, "Tea")).await?;
     ensure!(reply.status == 200, "the grant is alice's, not her token's: {}", reply.text());

@@ -6,6 +6,9 @@ use crate::host::{AgentSpec, Host, ProviderSpec, Spec, free_port};
 use crate::testbed::TestBed;
 use crate::walk;
 use anyhow::{Context as _, Result, bail, ensure};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -86,9 +89,34 @@ impl World {
         Ok(Self { host, caller, bed })
     }
 
-    /// Somebody who has just signed in to the app.
+    /// Somebody who has just signed in to the app, with the clicks of it: authorization code with PKCE.
     pub async fn person(&self, name: &str) -> Result<Person> {
-        Ok(Person { name: name.into(), browser: Browser::new(), token: self.token(name).await? })
+        let mut browser = Browser::new();
+        let token = self.sign_in(&mut browser, name).await?;
+        Ok(Person { name: name.into(), browser, token })
+    }
+
+    /// Signs in to the app once more; the same human, other bytes.
+    pub async fn sign_in(&self, browser: &mut Browser, name: &str) -> Result<String> {
+        const BACK: &str = "http://127.0.0.1/callback";
+        let verifier = "a-verifier-of-the-app-that-is-long-enough-for-pkce";
+        let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
+        let mut url = url::Url::parse(&format!("{}/auth", self.bed.idp))?;
+        url.query_pairs_mut()
+            .extend_pairs([("client_id", "app"), ("response_type", "code"), ("redirect_uri", BACK)])
+            .extend_pairs([("scope", "openid agent.invoke"), ("resource", AUDIENCE), ("state", "of-the-app")])
+            .extend_pairs([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
+        let page = browser.get_until(url.as_str(), BACK).await?;
+        let page = walk::walk(browser, page, name, Some(BACK)).await?;
+        let code = page.query("code").with_context(|| format!("no code at {}:\n{}", page.url, page.text))?;
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("grant_type", "authorization_code"), ("client_id", "app"), ("redirect_uri", BACK)])
+            .extend_pairs([("code", code.as_str()), ("code_verifier", verifier), ("resource", AUDIENCE)])
+            .finish();
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let reply = Caller::new(&self.bed.idp).send(http::Method::POST, "/token", None, &headers, form).await?;
+        let token = reply.json()["access_token"].as_str().map(str::to_owned);
+        token.with_context(|| format!("no token for {name}: {} {}", reply.status, reply.text()))
     }
 
     /// A token of the app's for this user, fresh.
