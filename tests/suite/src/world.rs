@@ -135,10 +135,12 @@ impl World {
         self.bed.control("saas", "stats", json!({})).await
     }
 
-    /// Lets `person` grant what `agent` asks for when it is called at `rest` (a path of the probe), or nothing to do.
+    /// Lets `person` grant what the probe `agent` asks for when it is called at `rest`, such as
+    /// `acquire?provider=google-calendar`.
     pub async fn grant(&self, person: &mut Person, agent: &str, rest: &str) -> Result<()> {
         let reply = self.caller.probe(agent, &person.token, rest).await?;
-        let url = crate::story::consent_of(&reply)?.url;
+        let url = quoted(&reply.text(), "authorization_url: ")
+            .with_context(|| format!("a consent link, not {} {}", reply.status, reply.text()))?;
         let page = walk::open(&mut person.browser, &url, &person.name.clone()).await?;
         ensure!(page.status == 200, "the consent of {} ended with {}: {}", person.name, page.status, page.text);
         Ok(())
@@ -155,4 +157,10 @@ impl World {
         }
         bail!("not within 20 seconds: {what}")
     }
+}
+
+/// The text in quotation marks that follows `name` in what the probe printed.
+pub fn quoted(text: &str, name: &str) -> Option<String> {
+    let rest = text[text.find(name)? + name.len()..].strip_prefix('"')?;
+    rest.split('"').next().map(str::to_owned)
 }
