@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::bindings::attache::identity::credentials as wit;
+use crate::bindings::wasi::http::types::{FutureIncomingResponse, OutgoingRequest};
 
 /// How a token is obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,14 @@ impl Credential {
     /// Seconds since 1970 at which the token behind it expires, where that is known. The host refreshes by itself.
     pub fn expires_at(&self) -> Option<u64> {
         self.0.expires_at()
+    }
+
+    /// Sends a raw request, for what [`http`](crate::http) does not wrap.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`](crate::http::RequestBuilder::send).
+    pub fn send_raw(&self, request: OutgoingRequest) -> Result<FutureIncomingResponse, Error> {
+        Ok(self.0.send(request, None)?)
     }
 
     /// The token itself. Components that ask for this must be granted it by the operator, and every use is written down.
