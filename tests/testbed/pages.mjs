@@ -35,7 +35,7 @@ export async function interact(service, req, res) {
   const path = new URL(req.url, service.issuer).pathname.split('/').slice(1);
   if (path[0] !== 'interaction') return false;
   const { provider } = service;
-  const { uid, prompt, params, session } = await provider.interactionDetails(req, res);
+  const { uid, prompt, params, session, grantId } = await provider.interactionDetails(req, res);
   const finish = (result) => provider.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
 
   if (req.method === 'GET') {
@@ -50,7 +50,7 @@ export async function interact(service, req, res) {
   if (path[2] === 'login' && users[fields.get('login')]) {
     await finish({ login: { accountId: fields.get('login') } });
   } else if (path[2] === 'confirm' && prompt.name === 'consent') {
-    await finish({ consent: { grantId: await granted(provider, prompt.details, params, session, fields) } });
+    await finish({ consent: { grantId: await granted(provider, prompt.details, { params, session, grantId }, fields) } });
   } else {
     await finish({ error: 'access_denied', error_description: 'the user refused' });
   }
@@ -58,9 +58,11 @@ export async function interact(service, req, res) {
 }
 
 // `refuse=SCOPE`, as often as wanted, grants all but these.
-async function granted(provider, details, params, session, fields) {
+async function granted(provider, details, { params, session, grantId }, fields) {
   const refused = new Set(fields.getAll('refuse'));
-  const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  const grant =
+    (grantId && (await provider.Grant.find(grantId))) ||
+    new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   const split = (scopes, add, reject) => {
     const no = scopes.filter((scope) => refused.has(scope));
     const yes = scopes.filter((scope) => !refused.has(scope));

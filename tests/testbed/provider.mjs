@@ -19,14 +19,15 @@ export const resources = {
 const clients = {
   idp: [
     // The app that calls agents: a public client.
-    { client_id: 'app', token_endpoint_auth_method: 'none', application_type: 'native' },
-    { client_id: 'other-app', token_endpoint_auth_method: 'none', application_type: 'native' },
+    { client_id: 'app', token_endpoint_auth_method: 'none' },
+    { client_id: 'other-app', token_endpoint_auth_method: 'none' },
     // The host, as the relying party of its own pages.
     { client_id: 'attache-sign-in', client_secret: 'sign-in-secret-sign-in-secret' },
   ],
   saas: [
     // The host, as the client that agents' credentials come through.
     { client_id: 'attache', client_secret: 'attache-secret-attache-secret' },
+    { client_id: 'attache-post', client_secret: 'attache-secret-attache-secret', token_endpoint_auth_method: 'client_secret_post' },
   ],
 };
 
@@ -89,7 +90,8 @@ export class Service {
         redirect_uris: this.redirects[client.client_id] ?? ['http://127.0.0.1/not-set-yet'],
         ...client,
       })),
-      scopes: ['openid', 'offline_access', 'email', 'profile', ...resource.scopes.split(' ')],
+      // The resource's scopes are its own: listed here too, they would have to be granted twice.
+      scopes: ['openid', 'offline_access', 'email', 'profile'],
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups', 'department'] },
       conformIdTokenClaims: false,
       findAccount: async (_, id) =>
