@@ -27,7 +27,7 @@ impl Teller for Silent {
 
 /// What the calendar agent is asked to do.
 pub fn meeting(world: &World, title: &str) -> Value {
-    json!({ "title": title, "start": "2026-11-24T10:00:00Z", "end": "2026-11-24T10:30:00Z", "api": world.bed.saas })
+    json!({ "title": title, "start": "2026-11-24T10:00:00Z", "end": "2026-11-24T10:30:00Z", "api": world.bed.saas.issuer() })
 }
 
 /// The whole story. `world` has a host with nothing deployed yet.
@@ -38,7 +38,7 @@ pub async fn tell(world: &mut World, teller: &mut impl Teller) -> Result<()> {
     let mut mallory = world.person("mallory").await?;
     invoked(world, &alice, teller).await?;
     consented(world, &mut alice, &mut mallory, teller).await?;
-    scheduled(world, &mut alice, teller).await?;
+    scheduled(world, &alice, teller).await?;
     bobs_own(world, &mut bob, teller).await?;
     rogue_gets_nothing(world, &alice, teller).await?;
     written_down(world, teller)?;
@@ -84,22 +84,22 @@ async fn consented(
     teller.chapter("mallory opens alice's link, and alice opens one of mallory's: nothing is stored for anybody");
     let alices = consent_of(&world.caller.invoke("calendar", &alice.token, &meeting(world, "Lunch")).await?)?;
     let page = walk::open(&mut mallory.browser, &alices.url, "mallory").await?;
-    ensure!(page.status == 403, "mallory is refused alice's link: {} {}", page.status, page.text);
-    ensure!(!page.text.contains("calendar.read"), "and is not told what it was for");
+    ensure!(page.status == 403, "mallory is refused alice's link: {} {}", page.status, page.body);
+    ensure!(!page.body.contains("calendar.read"), "and is not told what it was for");
     let mallorys = consent_of(&world.caller.invoke("calendar", &mallory.token, &meeting(world, "Theft")).await?)?;
     let page = walk::open(&mut alice.browser, &mallorys.url, "alice").await?;
-    ensure!(page.status == 403, "alice is refused mallory's link: {} {}", page.status, page.text);
+    ensure!(page.status == 403, "alice is refused mallory's link: {} {}", page.status, page.body);
     ensure!(grants(world)?.is_empty(), "nothing is stored for anybody");
     teller.held("both are refused (403), both stand in the audit trail");
 
     teller.chapter("alice opens her own link and agrees");
     let page = alice.browser.get(&alices.url).await?;
     for part in ["calendar", "acme.example", "sha256:", "calendar.read"] {
-        ensure!(page.text.contains(part), "the consent page shows `{part}`:\n{}", page.text);
+        ensure!(page.body.contains(part), "the consent page shows `{part}`:\n{}", page.body);
     }
     teller.held("the host's page names the agent, its publisher, its digest, the scopes and the hosts");
-    let page = walk::walk(&mut alice.browser, page, "alice", None).await?;
-    ensure!(page.status == 200 && page.url.as_str().starts_with(&world.host.url), "{} {}", page.url, page.text);
+    let page = walk::on(&mut alice.browser, page, "alice").await?;
+    ensure!(page.status == 200 && page.url.as_str().starts_with(&world.host.url), "{} {}", page.url, page.body);
     ensure!(grants(world)?.len() == 1, "one grant is stored");
     let again = walk::open(&mut alice.browser, &alices.url, "alice").await?;
     ensure!(grants(world)?.len() == 1, "the link works once: {}", again.status);
@@ -107,13 +107,13 @@ async fn consented(
     Ok(())
 }
 
-async fn scheduled(world: &World, alice: &mut Person, teller: &mut impl Teller) -> Result<()> {
+async fn scheduled(world: &World, alice: &Person, teller: &mut impl Teller) -> Result<()> {
     teller.chapter("the agent schedules alice's meeting");
     let reply = world.caller.invoke("calendar", &alice.token, &meeting(world, "Lunch")).await?;
     ensure!(reply.status == 200, "the meeting is scheduled: {} {}", reply.status, reply.text());
     teller.held("the host attached alice's token outside the agent; the third party answered:");
     teller.seen(&serde_json::to_string_pretty(&reply.json())?);
-    let refreshed = world.sign_in(&mut alice.browser, "alice").await?;
+    let refreshed = world.bed.idp.sign_in("alice").await?;
     ensure!(refreshed != alice.token, "a new token of the same human");
     let reply = world.caller.invoke("calendar", &refreshed, &meeting(world, "Tea")).await?;
     ensure!(reply.status == 200, "the grant is alice's, not her token's: {}", reply.text());
@@ -127,7 +127,7 @@ async fn bobs_own(world: &World, bob: &mut Person, teller: &mut impl Teller) -> 
     let consent = consent_of(&reply)?;
     teller.held("alice's grant is not his: he is asked himself");
     let page = walk::open(&mut bob.browser, &consent.url, "bob").await?;
-    ensure!(page.status == 200, "{}", page.text);
+    ensure!(page.status == 200, "{}", page.body);
     let reply = world.caller.invoke("calendar", &bob.token, &meeting(world, "Golf")).await?;
     ensure!(reply.status == 200, "{}", reply.text());
     ensure!(!reply.text().contains("Lunch"), "bob's calendar holds bob's events: {}", reply.text());
@@ -138,11 +138,11 @@ async fn bobs_own(world: &World, bob: &mut Person, teller: &mut impl Teller) -> 
 async fn rogue_gets_nothing(world: &World, alice: &Person, teller: &mut impl Teller) -> Result<()> {
     teller.chapter("rogue, invoked by alice, tries twenty ways to reach her calendar token");
     let before = world.stats().await?;
-    let ask = json!({ "api": world.bed.saas, "provider": "google-calendar", "elsewhere": world.bed.idp });
+    let ask = json!({ "api": world.bed.saas.issuer(), "provider": "google-calendar", "elsewhere": format!("{}/take", world.bed.saas.issuer()) });
     let reply = world.caller.invoke("rogue", &alice.token, &ask).await?;
     ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
     let report = reply.json();
-    let attempts = report["attempts"].as_array().context("a list of attempts")?;
+    let attempts = report.as_array().context("a list of attempts")?;
     ensure!(attempts.len() >= 20, "{} attempts", attempts.len());
     for attempt in attempts {
         ensure!(attempt["got"] == "nothing", "rogue got something: {attempt}");

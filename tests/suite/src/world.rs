@@ -3,12 +3,9 @@
 use crate::browser::Browser;
 use crate::call::Caller;
 use crate::host::{AgentSpec, Host, ProviderSpec, Spec, free_port};
-use crate::testbed::TestBed;
+use crate::testbed::{ATTACHE_SECRET, AUDIENCE, SIGN_IN_SECRET, TestBed};
 use crate::walk;
 use anyhow::{Context as _, Result, bail, ensure};
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -35,9 +32,6 @@ pub struct Person {
 /// What the third party offers to the calendar agent.
 pub const SCOPES: [&str; 2] = ["calendar.read", "calendar.write"];
 
-/// The audience of users' tokens.
-pub const AUDIENCE: &str = "https://attache.test/";
-
 impl World {
     /// With agents `calendar`, `rogue`, `hello` and `probe` configured, and nothing deployed.
     pub async fn start() -> Result<Self> {
@@ -50,11 +44,11 @@ impl World {
         let scopes: Vec<String> = SCOPES.iter().map(|s| (*s).to_owned()).collect();
         let provider = |name: &str| ProviderSpec {
             name: name.into(),
-            issuer: bed.saas.clone(),
+            issuer: bed.saas.issuer(),
             client_id: "attache".into(),
-            client_secret: "attache-secret-attache-secret".into(),
+            client_secret: ATTACHE_SECRET.into(),
             scopes: scopes.clone(),
-            hosts: vec![bed.saas.clone()],
+            hosts: vec![bed.saas.issuer()],
             resource: None,
         };
         let agent = |name: &str, providers: &[&str]| AgentSpec {
@@ -67,9 +61,9 @@ impl World {
         };
         let mut spec = Spec {
             port: free_port()?,
-            idp: bed.idp.clone(),
+            idp: bed.idp.issuer(),
             audience: AUDIENCE.into(),
-            sign_in: ("attache-sign-in".into(), "sign-in-secret-sign-in-secret".into()),
+            sign_in: ("attache-sign-in".into(), SIGN_IN_SECRET.into()),
             providers: vec![provider("google-calendar"), provider("team-calendar")],
             agents: vec![
                 agent("calendar", &["google-calendar"]),
@@ -80,10 +74,9 @@ impl World {
             extra: String::new(),
         };
         change(&mut spec);
-        let url = format!("http://127.0.0.1:{}", spec.port);
-        bed.redirects("idp", json!({ "attache-sign-in": [format!("{url}/sign-in/callback")] })).await?;
-        let back: Vec<String> = spec.providers.iter().map(|p| format!("{url}/oauth2/callback/{}", p.name)).collect();
-        bed.redirects("saas", json!({ "attache": back })).await?;
+        let url = url::Url::parse(&format!("http://127.0.0.1:{}/", spec.port))?;
+        let names: Vec<&str> = spec.providers.iter().map(|p| p.name.as_str()).collect();
+        bed.host_is_at(&url, &names).await?;
         let host = Host::start(&spec)?;
         let caller = Caller::new(&host.url);
         Ok(Self { host, caller, bed })
@@ -91,32 +84,7 @@ impl World {
 
     /// Somebody who has just signed in to the app, with the clicks of it: authorization code with PKCE.
     pub async fn person(&self, name: &str) -> Result<Person> {
-        let mut browser = Browser::new();
-        let token = self.sign_in(&mut browser, name).await?;
-        Ok(Person { name: name.into(), browser, token })
-    }
-
-    /// Signs in to the app once more; the same human, other bytes.
-    pub async fn sign_in(&self, browser: &mut Browser, name: &str) -> Result<String> {
-        const BACK: &str = "http://127.0.0.1/callback";
-        let verifier = "a-verifier-of-the-app-that-is-long-enough-for-pkce";
-        let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
-        let mut url = url::Url::parse(&format!("{}/auth", self.bed.idp))?;
-        url.query_pairs_mut()
-            .extend_pairs([("client_id", "app"), ("response_type", "code"), ("redirect_uri", BACK)])
-            .extend_pairs([("scope", "openid agent.invoke"), ("resource", AUDIENCE), ("state", "of-the-app")])
-            .extend_pairs([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
-        let page = browser.get_until(url.as_str(), BACK).await?;
-        let page = walk::walk(browser, page, name, Some(BACK)).await?;
-        let code = page.query("code").with_context(|| format!("no code at {}:\n{}", page.url, page.text))?;
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("grant_type", "authorization_code"), ("client_id", "app"), ("redirect_uri", BACK)])
-            .extend_pairs([("code", code.as_str()), ("code_verifier", verifier), ("resource", AUDIENCE)])
-            .finish();
-        let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let reply = Caller::new(&self.bed.idp).send(http::Method::POST, "/token", None, &headers, form).await?;
-        let token = reply.json()["access_token"].as_str().map(str::to_owned);
-        token.with_context(|| format!("no token for {name}: {} {}", reply.status, reply.text()))
+        Ok(Person { name: name.into(), browser: Browser::new(), token: self.bed.idp.sign_in(name).await? })
     }
 
     /// A token of the app's for this user, fresh.
@@ -126,13 +94,18 @@ impl World {
 
     /// A token with wishes: `{ user, client, scope, audience, expires_in, claims }`.
     pub async fn token_with(&self, wishes: Value) -> Result<String> {
-        let answer = self.bed.control("idp", "token", wishes).await?;
-        Ok(answer["access_token"].as_str().context("an access token")?.to_owned())
+        self.bed.idp.mint(wishes).await
     }
 
     /// What the third party counted.
     pub async fn stats(&self) -> Result<Value> {
-        self.bed.control("saas", "stats", json!({})).await
+        self.bed.saas.control("stats", json!({})).await
+    }
+
+    /// Every opaque token that the third party ever issued: canaries.
+    pub async fn canaries(&self) -> Result<Vec<String>> {
+        let tokens = self.bed.saas.control("tokens", json!({})).await?;
+        Ok(tokens.as_array().context("a list")?.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect())
     }
 
     /// Lets `person` grant what the probe `agent` asks for when it is called at `rest`, such as
@@ -142,7 +115,7 @@ impl World {
         let url = quoted(&reply.text(), "authorization_url: ")
             .with_context(|| format!("a consent link, not {} {}", reply.status, reply.text()))?;
         let page = walk::open(&mut person.browser, &url, &person.name.clone()).await?;
-        ensure!(page.status == 200, "the consent of {} ended with {}: {}", person.name, page.status, page.text);
+        ensure!(page.status == 200, "the consent of {} ended with {}: {}", person.name, page.status, page.body);
         Ok(())
     }
 

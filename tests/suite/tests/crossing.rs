@@ -38,12 +38,12 @@ async fn ten_thousand_interleaved_invocations_never_cross() -> Result<()> {
         }
     })
     .await?;
-    world.bed.control("saas", "settings", json!({ "access_token_ttl": 7200 })).await?;
+    world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     for agent in ["probe", "twin"] {
         world.host.deploy(agent, &component("probe")?, "tests.example")?;
     }
 
-    let whose = format!("{}/whose", world.bed.saas);
+    let whose = format!("{}/whose", world.bed.saas.issuer());
     let mut triples = Vec::new();
     for user in ["alice", "bob"] {
         let mut person = world.person(user).await?;
@@ -61,7 +61,7 @@ async fn ten_thousand_interleaved_invocations_never_cross() -> Result<()> {
     }
     let distinct: HashSet<&str> = triples.iter().map(|t| t.expect.as_str()).collect();
     ensure!(distinct.len() == 8, "each combination has a token of its own: {distinct:?}");
-    let canaries = world.bed.tokens().await?;
+    let canaries = world.canaries().await?;
     ensure!(canaries.len() >= 8, "the third party knows which tokens it issued");
 
     let (triples, next) = (Arc::new(triples), Arc::new(AtomicUsize::new(0)));

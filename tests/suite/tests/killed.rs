@@ -24,7 +24,7 @@ struct Acknowledged {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_acknowledged_survives_a_hundred_kills() -> Result<()> {
     let mut world = World::start().await?;
-    world.bed.control("saas", "settings", json!({ "access_token_ttl": 7200 })).await?;
+    world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     world.host.deploy("probe", &component("probe")?, "tests.example")?;
     let mut alice = world.person("alice").await?;
     let token = world.token_with(json!({ "user": "alice", "expires_in": 7200 })).await?;
@@ -39,7 +39,7 @@ async fn everything_acknowledged_survives_a_hundred_kills() -> Result<()> {
         for worker in 0..6 {
             let (stop, acknowledged, numbers) = (stop.clone(), acknowledged.clone(), numbers.clone());
             let (operator, caller) = (Operator::new(&world.host.data()), Caller::new(&world.host.url));
-            let (token, saas) = (token.clone(), world.bed.saas.clone());
+            let (token, saas) = (token.clone(), world.bed.saas.issuer());
             load.push(tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     // The connection breaks when the host dies: what was not answered was not acknowledged.

@@ -15,15 +15,15 @@ async fn count(world: &World, token: &str, path: &str) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_token_is_not_in_guest_memory_while_it_is_used() -> Result<()> {
     let world = World::start().await?;
-    world.bed.control("saas", "settings", json!({ "access_token_ttl": 7200 })).await?;
+    world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     world.host.deploy("probe", &component("probe")?, "tests.example")?;
     let mut alice = world.person("alice").await?;
     world.grant(&mut alice, "probe", "acquire?provider=google-calendar&scope=calendar.read").await?;
-    let canaries = world.bed.tokens().await?;
+    let canaries = world.canaries().await?;
     ensure!(!canaries.is_empty(), "the third party knows which tokens it issued");
 
     for encoding in ["plain", "percent", "hex", "base64", "base64url", "json", "header", "slow"] {
-        let url = format!("{}/echo?encoding={encoding}", world.bed.saas);
+        let url = format!("{}/echo?encoding={encoding}", world.bed.saas.issuer());
         let url: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
         for canary in &canaries {
             let (a, b) = canary.split_at(canary.len() / 2);
