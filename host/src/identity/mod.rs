@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod binding;
+mod host;
 mod jwks;
 mod precheck;
 mod verify;
@@ -12,5 +13,6 @@ mod wat;
 
 pub use authorizer::{Authorizer, ClaimRule, Condition, IssuerRule};
 pub use binding::Binding;
+pub use host::{HostKey, HostKeyError};
 pub use verify::{Bearer, Rejected, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};
