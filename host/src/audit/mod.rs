@@ -58,7 +58,8 @@ pub struct Filter {
 pub struct Entry {
     /// Place of the opening record.
     pub seq: u64,
-    /// When it was opened, in milliseconds since 1970.
+    /// When it was opened. Written as the record's own `at`: JSON has no place for the name twice.
+    #[serde(skip)]
     pub at: crate::clock::Timestamp,
     /// The record as opened; its outcome is the closing record's when there is one.
     #[serde(flatten)]
