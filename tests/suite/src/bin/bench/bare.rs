@@ -35,7 +35,7 @@ pub(crate) async fn serve(args: &[String]) -> Result<()> {
     let [port, component] = args else { anyhow::bail!("usage: bare PORT COMPONENT") };
     let engine = Engine::new(&EngineConfig::default())?;
     let loaded = engine.load(&std::fs::read(component)?)?;
-    let seat = crate::inside::anybody()?;
+    let seat = crate::inside::anybody().await?;
     let broker: Arc<dyn Broker> = Arc::new(YesBroker);
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.context("binding")?;
     loop {
