@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn what_is_over_the_quota_is_counted_and_not_kept() {
         let log = GuestLog::new("calendar", 10);
-        let mut log = log.lock().unwrap();
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         log.take(Source::Out, b"12345\n789");
         log.take(Source::Err, b"0x");
         log.take(Source::Out, &[b'y'; 1000]);
