@@ -191,7 +191,12 @@ impl Broker for Named {
                 "never" => std::future::pending().await,
                 _ => {
                     let id = CredentialId::from_bytes([7; 16]);
-                    return Ok(Acquired { id, provider: why, scopes: vec!["a".into(), "b".into()], expires_at: Some(9) });
+                    return Ok(Acquired {
+                        id,
+                        provider: why,
+                        scopes: vec!["a".into(), "b".into()],
+                        expires_at: Some(9),
+                    });
                 }
             })
         }
@@ -216,7 +221,8 @@ impl Broker for Named {
                 std::future::pending::<()>().await;
             }
             if host == "broken.example" {
-                let pieces = [Ok(http_body::Frame::data("some".into())), Err(attache::broker::BodyError("gone".into()))];
+                let pieces =
+                    [Ok(http_body::Frame::data("some".into())), Err(attache::broker::BodyError("gone".into()))];
                 let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
                 return Ok(Response::new(body.boxed_unsync()));
             }

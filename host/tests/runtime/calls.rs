@@ -35,7 +35,8 @@ async fn a_request_without_an_authority_is_served() {
 
 #[tokio::test]
 async fn a_guest_cannot_set_headers_that_only_the_host_sets() {
-    for name in ["authorization", "Authorization", "cookie", "set-cookie", "host", "connection", "proxy-authorization"] {
+    for name in ["authorization", "Authorization", "cookie", "set-cookie", "host", "connection", "proxy-authorization"]
+    {
         let tried = Bed::patient().text(&format!("/set-header?name={name}")).await;
         assert_eq!(tried.matches("HeaderError::Forbidden").count(), 3, "{name}: {tried}");
     }

@@ -82,7 +82,8 @@ impl Lines {
     async fn of(target: &str) -> String {
         let lines = Self::default();
         let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
+        let log =
+            tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
         let logging = tracing::subscriber::set_default(log);
         assert_eq!(Bed::patient().text(target).await, "logged");
         drop(logging);

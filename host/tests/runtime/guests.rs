@@ -26,7 +26,18 @@ fn build() -> PathBuf {
     let target = workspace.join("target/guests");
     let status = Command::new(env!("CARGO"))
         .current_dir(&workspace)
-        .args(["build", "--quiet", "--profile", "guest", "--target", "wasm32-wasip2", "-p", "probe", "-p", "reveal-probe"])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "guest",
+            "--target",
+            "wasm32-wasip2",
+            "-p",
+            "probe",
+            "-p",
+            "reveal-probe",
+        ])
         .arg("--target-dir")
         .arg(&target)
         // Flags for this machine's programs, such as those of a coverage tool, mean nothing to a guest.

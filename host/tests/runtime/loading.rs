@@ -91,7 +91,10 @@ fn a_broken_or_oversized_component_is_refused() {
 async fn code_that_runs_at_the_start_is_bound_by_the_same_rules() {
     let spin = "(func $start (loop (br 0))) (start $start)";
     let cases = [
-        ("(func $start unreachable) (start $start)", InvokeError::Trapped("wasm `unreachable` instruction executed".into())),
+        (
+            "(func $start unreachable) (start $start)",
+            InvokeError::Trapped("wasm `unreachable` instruction executed".into()),
+        ),
         (spin, InvokeError::Deadline(Duration::from_millis(400))),
         ("(memory 1 2000) (func $start (drop (memory.grow (i32.const 1500)))) (start $start)", {
             InvokeError::OutOfMemory("more than 67108864 bytes of memory".into())

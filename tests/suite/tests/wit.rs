@@ -8,10 +8,41 @@ use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, TypeId, TypeOwner
 /// Words by which somebody could be named. A parameter, a field or a type that has one of them as a part of its name
 /// would let a guest say whom it speaks for.
 const PRINCIPALS: &[&str] = &[
-    "account", "accounts", "actor", "agent", "behalf", "caller", "client", "customer", "delegate", "email", "human",
-    "identities", "identity", "impersonate", "iss", "issuer", "login", "member", "organisation", "organization", "owner",
-    "person", "principal", "sender", "spiffe", "sub", "subject", "tenant", "user", "username", "users", "who", "whom",
-    "workload", "workspace",
+    "account",
+    "accounts",
+    "actor",
+    "agent",
+    "behalf",
+    "caller",
+    "client",
+    "customer",
+    "delegate",
+    "email",
+    "human",
+    "identities",
+    "identity",
+    "impersonate",
+    "iss",
+    "issuer",
+    "login",
+    "member",
+    "organisation",
+    "organization",
+    "owner",
+    "person",
+    "principal",
+    "sender",
+    "spiffe",
+    "sub",
+    "subject",
+    "tenant",
+    "user",
+    "username",
+    "users",
+    "who",
+    "whom",
+    "workload",
+    "workspace",
 ];
 
 fn names_somebody(name: &str) -> bool {
@@ -91,7 +122,9 @@ fn parts(resolve: &Resolve, id: TypeId) -> Vec<(String, Type)> {
         | TypeDefKind::FixedLengthList(ty, _)
         | TypeDefKind::Type(ty) => unnamed(&[*ty]),
         TypeDefKind::Map(key, value) => unnamed(&[*key, *value]),
-        TypeDefKind::Result(result) => [result.ok, result.err].into_iter().flatten().map(|ty| (String::new(), ty)).collect(),
+        TypeDefKind::Result(result) => {
+            [result.ok, result.err].into_iter().flatten().map(|ty| (String::new(), ty)).collect()
+        }
         TypeDefKind::Future(ty) | TypeDefKind::Stream(ty) => ty.iter().map(|ty| (String::new(), *ty)).collect(),
         TypeDefKind::Handle(Handle::Own(id) | Handle::Borrow(id)) => unnamed(&[Type::Id(*id)]),
         TypeDefKind::Resource | TypeDefKind::Flags(_) | TypeDefKind::Enum(_) => Vec::new(),
