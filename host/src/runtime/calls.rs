@@ -9,9 +9,9 @@ use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi_http::RequestOptions;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
-use wasmtime_wasi_http::RequestOptions;
 
 mod wit {
     #![allow(missing_docs, unreachable_pub, reason = "generated from `wit/`, which is documented")]

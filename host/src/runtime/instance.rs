@@ -60,7 +60,7 @@ impl Instance {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(config.header_bytes);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(config.max_handles + 24);
+        table.set_max_capacity(config.max_handles);
         let door = Arc::new(Door { wat: guest.wat, broker });
         let plain = Sender::new(door.clone(), ending, None);
         let facts = Facts { workload: guest.workload, user: guest.user, claims: guest.claims };
@@ -71,7 +71,8 @@ impl Instance {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(config.hostcall_bytes);
-        store.set_max_component_handles(config.max_handles);
+        // A little above the table's, whose error says what happened; this one also counts resources of the guest's own.
+        store.set_max_component_handles(config.max_handles + 24);
         store
     }
 

@@ -9,14 +9,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::HOST;
 use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
+use http_body_util::{BodyExt as _, Full};
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -56,7 +57,7 @@ impl Engine {
             pre: loaded.pre.clone(),
             deadline: self.config.deadline,
         };
-        first(running.to_the_end(request, head).boxed(), response, ending).await
+        first(running.run(request, head).boxed(), response, ending).await
     }
 }
 
@@ -71,7 +72,7 @@ struct Running {
 }
 
 impl Running {
-    async fn to_the_end(mut self, request: Request<Body>, head: oneshot::Sender<Head>) -> Result<(), InvokeError> {
+    async fn run(mut self, request: Request<Body>, head: oneshot::Sender<Head>) -> Result<(), InvokeError> {
         let handling = handle(&self.pre, &mut self.store, request, head);
         // A panic in a host call ends this invocation and nothing else.
         let ended = match timeout(self.deadline, AssertUnwindSafe(handling).catch_unwind()).await {
@@ -127,36 +128,54 @@ async fn first(
     mut response: oneshot::Receiver<Head>,
     ending: Arc<Ending>,
 ) -> Result<Response<Body>, InvokeError> {
-    let mut unanswerable = false;
+    let mut head = Answer::Awaited;
     let head = std::future::poll_fn(|cx| {
         if let Poll::Ready(ended) = guest.as_mut().poll(cx) {
-            return Poll::Ready(ended.map(|()| None));
+            return Poll::Ready(ended.map(|()| std::mem::replace(&mut head, Answer::Awaited)));
         }
-        if unanswerable {
-            return Poll::Pending;
-        }
-        match Pin::new(&mut response).poll(cx) {
-            Poll::Ready(Ok(head)) => Poll::Ready(Ok(Some(head))),
-            // The guest threw away its way to answer and runs on. Let it, until its deadline.
-            Poll::Ready(Err(_)) => {
-                unanswerable = true;
+        match std::mem::replace(&mut head, Answer::Awaited) {
+            Answer::Awaited => match Pin::new(&mut response).poll(cx) {
+                // It may have been interrupted with its last words on its lips. Ask it once more before it gets a task.
+                Poll::Ready(Ok(begun)) => {
+                    head = Answer::Begun(begun);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                // It threw away its way to answer and runs on. Let it, until its deadline.
+                Poll::Ready(Err(_)) => {
+                    head = Answer::Never;
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            },
+            Answer::Begun(begun) => Poll::Ready(Ok(Answer::Streaming(begun))),
+            other => {
+                head = other;
                 Poll::Pending
             }
-            Poll::Pending => Poll::Pending,
         }
     })
     .await?;
-    match head {
-        Some(head) => {
+    let head = match head {
+        Answer::Streaming(head) => {
             let response = accept(head)?;
             let guest = tokio::spawn(guest).abort_handle();
-            Ok(response.map(|inner| ResponseBody { inner, ending, guest }.boxed()))
+            return Ok(response.map(|inner| ResponseBody { inner, ending, guest }.boxed()));
         }
-        None => {
-            let (parts, body) = accept(response.try_recv().map_err(|_| InvokeError::NoResponse)?)?.into_parts();
-            Ok(Response::from_parts(parts, whole(body)?))
-        }
-    }
+        Answer::Begun(head) => head,
+        Answer::Awaited => response.try_recv().map_err(|_| InvokeError::NoResponse)?,
+        Answer::Never => return Err(InvokeError::NoResponse),
+    };
+    let (parts, body) = accept(head)?.into_parts();
+    Ok(Response::from_parts(parts, whole(body)?))
+}
+
+/// How far a guest is with its response.
+enum Answer {
+    Awaited,
+    Never,
+    Begun(Head),
+    Streaming(Head),
 }
 
 fn accept(head: Head) -> Result<Response<WasiBody>, InvokeError> {
@@ -164,26 +183,17 @@ fn accept(head: Head) -> Result<Response<WasiBody>, InvokeError> {
 }
 
 /// A body whose guest has ended: all of it is here, so its length is known and nobody waits.
-fn whole(mut body: WasiBody) -> Result<Body, InvokeError> {
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut frames = Vec::new();
-    loop {
-        match http_body::Body::poll_frame(Pin::new(&mut body), &mut cx) {
-            Poll::Ready(Some(Ok(frame))) => frames.push(frame),
-            Poll::Ready(Some(Err(error))) => return Err(InvokeError::AgentError(error.to_string())),
-            Poll::Ready(None) => break,
-            // Its writing end is gone, so it cannot have more to wait for.
-            Poll::Pending => return Err(InvokeError::Host),
-        }
+fn whole(body: WasiBody) -> Result<Body, InvokeError> {
+    // Without the scheduler's budget: one that is used up would read as "not yet".
+    match unconstrained(body.collect()).now_or_never() {
+        Some(Ok(collected)) if collected.trailers().is_some() => Ok(infallible(collected)),
+        Some(Ok(collected)) => Ok(infallible(Full::new(collected.to_bytes()))),
+        Some(Err(error)) => Err(InvokeError::AgentError(error.to_string())),
+        // Its writing end is gone, so it cannot have more to wait for.
+        None => Err(InvokeError::Host),
     }
-    if frames.iter().any(Frame::is_trailers) {
-        let frames = futures_util::stream::iter(frames.into_iter().map(Ok::<_, BodyError>));
-        return Ok(StreamBody::new(frames).boxed_unsync());
-    }
-    let mut pieces: Vec<Bytes> = frames.into_iter().filter_map(|frame| frame.into_data().ok()).collect();
-    Ok(match pieces.len() {
-        0 => Empty::new().map_err(|never| match never {}).boxed_unsync(),
-        1 => Full::new(pieces.remove(0)).map_err(|never| match never {}).boxed_unsync(),
-        _ => Full::new(pieces.concat().into()).map_err(|never| match never {}).boxed_unsync(),
-    })
+}
+
+fn infallible(body: impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static) -> Body {
+    body.map_err(|never| match never {}).boxed_unsync()
 }

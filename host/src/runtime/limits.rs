@@ -81,13 +81,7 @@ impl ResourceLimiter for Limits {
     }
 }
 
-fn grow(
-    total: &mut usize,
-    limit: usize,
-    current: usize,
-    desired: usize,
-    unit: &'static str,
-) -> wasmtime::Result<bool> {
+fn grow(total: &mut usize, limit: usize, current: usize, desired: usize, unit: &'static str) -> wasmtime::Result<bool> {
     let wanted = total.saturating_add(desired.saturating_sub(current));
     if wanted > limit {
         return Err(wasmtime::Error::new(Exceeded { limit, unit }));
@@ -104,7 +98,8 @@ mod tests {
     fn memories_are_counted_together() {
         let config = EngineConfig { max_memory_bytes: 4 << 16, ..EngineConfig::default() };
         let mut limits = Limits::new(&config);
-        let mut grow = |current: usize, desired: usize| limits.memory_growing(current << 16, desired << 16, None).is_ok();
+        let mut grow =
+            |current: usize, desired: usize| limits.memory_growing(current << 16, desired << 16, None).is_ok();
         assert!(grow(0, 2), "the first memory");
         assert!(grow(0, 1), "a second one");
         assert!(grow(2, 3), "all four pages are used");

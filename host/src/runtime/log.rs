@@ -73,7 +73,8 @@ fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        let hidden =
+            matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         if hidden || (c.is_control() && c != '\t') {
             let _infallible = write!(out, "{}", c.escape_default());
         } else {
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_over_the_quota_is_counted_and_not_kept() {
         let log = GuestLog::new("calendar", 10);
-        let mut log = log.lock().unwrap();
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         log.take(Source::Out, b"12345\n789");
         log.take(Source::Err, b"0x");
         log.take(Source::Out, &[b'y'; 1000]);

@@ -8,8 +8,8 @@
 //! [`crate::broker::Broker::send`], with a credential or without.
 
 mod calls;
-mod engine;
 mod ending;
+mod engine;
 mod fault;
 mod instance;
 mod invoke;

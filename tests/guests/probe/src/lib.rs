@@ -61,7 +61,7 @@ impl Guest for Probe {
             "/error" => reply::error(out),
             "/short-body" => reply::short(out),
             "/log" => reply::text(out, 200, &abuse::log(&query)),
-            "/handles" => abuse::handles(),
+            "/handles" => reply::text(out, 200, &abuse::handles(query.number("count"))),
             "/random" => reply::text(out, 200, &abuse::random(query.number("bytes"))),
             _ => reply::text(out, 404, "no such probe"),
         }

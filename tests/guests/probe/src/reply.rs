@@ -12,7 +12,12 @@ pub(crate) struct Query<'a>(pub(crate) &'a str);
 impl Query<'_> {
     /// Every value under this name, percent-decoded.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
-        self.0.split('&').filter_map(|pair| pair.split_once('=')).filter(|(k, _)| *k == name).map(|(_, v)| decode(v)).collect()
+        self.0
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(k, _)| *k == name)
+            .map(|(_, v)| decode(v))
+            .collect()
     }
 
     /// The first value under this name, or nothing.

@@ -7,17 +7,18 @@ mod bindings {
 
 use bindings::attache::identity::{credentials, reveal};
 use bindings::exports::wasi::http::incoming_handler::Guest;
-use bindings::wasi::http::types::{
-    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
-};
+use bindings::wasi::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
 struct Probe;
 bindings::export!(Probe with_types_in bindings);
 
 impl Guest for Probe {
     fn handle(_request: IncomingRequest, out: ResponseOutparam) {
-        let ask =
-            credentials::Oauth2Request { provider: "calendar".into(), scopes: vec![], flow: credentials::Flow::UserFederation };
+        let ask = credentials::Oauth2Request {
+            provider: "calendar".into(),
+            scopes: vec![],
+            flow: credentials::Flow::UserFederation,
+        };
         let answer = match credentials::oauth2(&ask).and_then(|credential| reveal::bytes(&credential)) {
             Ok(bytes) => bytes,
             Err(error) => format!("{error:?}").into_bytes(),
