@@ -99,8 +99,11 @@ impl HostProcess {
     /// # Errors
     /// When it fails; the message is what it wrote to its standard error.
     pub fn attache(&self, arguments: &[&str]) -> Result<String> {
-        let output =
-            Command::new(binary()?).args(arguments).args(["--config", "attache.toml"]).current_dir(self.folder.path()).output()?;
+        let output = Command::new(binary()?)
+            .args(arguments)
+            .args(["--config", "attache.toml"])
+            .current_dir(self.folder.path())
+            .output()?;
         let error = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`attache {}`: {}: {error}", arguments.join(" "), output.status);
         Ok(String::from_utf8(output.stdout)?)
@@ -138,7 +141,8 @@ impl HostProcess {
 }
 
 async fn request(method: &str, url: &Url, token: Option<&str>, body: &str) -> Result<Answer> {
-    let mut request = http::Request::builder().method(method).uri(url.as_str()).header("content-type", "application/json");
+    let mut request =
+        http::Request::builder().method(method).uri(url.as_str()).header("content-type", "application/json");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
