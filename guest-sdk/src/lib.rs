@@ -78,7 +78,7 @@ macro_rules! agent {
                 }
             }
 
-            $crate::bindings::export!(Agent with_types_in $crate::bindings);
+    $crate::bindings::export!(Agent with_types_in $crate::bindings);
         };
     };
 }

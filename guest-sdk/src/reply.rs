@@ -43,10 +43,7 @@ impl Reply {
 
     /// A reply that is written while the caller reads it. When `write` fails, the reply ends without its proper end, so
     /// that the caller sees that it is cut short.
-    pub fn stream(
-        media_type: &'static str,
-        write: impl FnOnce(&mut Writer) -> Result<(), Error> + 'static,
-    ) -> Reply {
+    pub fn stream(media_type: &'static str, write: impl FnOnce(&mut Writer) -> Result<(), Error> + 'static) -> Reply {
         Reply::with(media_type, Content::Streamed(Box::new(write)))
     }
 
@@ -138,11 +135,7 @@ impl IntoReply for Reply {
 /// No content.
 impl IntoReply for () {
     fn into_reply(self) -> Reply {
-        Reply {
-            status: StatusCode::NO_CONTENT,
-            headers: HeaderMap::new(),
-            content: Content::Whole(Vec::new()),
-        }
+        Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), content: Content::Whole(Vec::new()) }
     }
 }
 

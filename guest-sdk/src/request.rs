@@ -1,7 +1,7 @@
 //! What the caller sent.
 
-use crate::body::Of;
 use crate::bindings::wasi::http::types::{Fields, IncomingRequest, Method as WasiMethod};
+use crate::body::Of;
 use crate::{Body, Error};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
@@ -120,8 +120,9 @@ fn method(method: WasiMethod) -> Result<Method, Error> {
         WasiMethod::Options => Method::OPTIONS,
         WasiMethod::Trace => Method::TRACE,
         WasiMethod::Patch => Method::PATCH,
-        WasiMethod::Other(other) => Method::from_bytes(other.as_bytes())
-            .map_err(|_| Error::BadRequest(format!("`{other}` is not a method")))?,
+        WasiMethod::Other(other) => {
+            Method::from_bytes(other.as_bytes()).map_err(|_| Error::BadRequest(format!("`{other}` is not a method")))?
+        }
     })
 }
 

@@ -117,8 +117,8 @@ fn handle(request: Request) -> Result<Reply, Error> {
     let path = request.path().to_owned();
     let inbound = format!("{:?} {}", request.headers(), request.query());
     let body = request.bytes()?;
-    let target: Target =
-        serde_json::from_slice(if body.is_empty() { b"{}" } else { &body }).map_err(|e| Error::BadRequest(e.to_string()))?;
+    let target: Target = serde_json::from_slice(if body.is_empty() { b"{}" } else { &body })
+        .map_err(|e| Error::BadRequest(e.to_string()))?;
     match path.as_str() {
         "/guess-a-handle" => return Ok(asking::guessed_handle().into_reply()),
         "/use-a-dropped-handle" => return Ok(asking::dropped_handle(&target).into_reply()),

@@ -251,9 +251,7 @@ pub(crate) fn climbing(target: &Target) -> Outcome {
 /// An API that repeats what it was sent, in every encoding it knows.
 pub(crate) fn echoed(target: &Target) -> Outcome {
     let encodings = ["plain", "percent", "hex", "base64", "base64url", "json", "split", "header"];
-    Outcome::of(
-        encodings.map(|how| searched(Raw::get(&target.api, &format!("/echo?encoding={how}")).with_own(target))),
-    )
+    Outcome::of(encodings.map(|how| searched(Raw::get(&target.api, &format!("/echo?encoding={how}")).with_own(target))))
 }
 
 pub(crate) fn response_headers(target: &Target) -> Outcome {

