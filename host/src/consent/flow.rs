@@ -103,8 +103,7 @@ impl Consents {
     ) -> Arc<Self> {
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let open = Mutex::default();
-        let parts =
-            Parts { sessions, sealer, vault, oauth, providers, directory, trail, public_url, clock, open };
+        let parts = Parts { sessions, sealer, vault, oauth, providers, directory, trail, public_url, clock, open };
         Arc::new(Self { parts: Arc::new(parts) })
     }
 

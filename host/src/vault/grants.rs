@@ -212,7 +212,9 @@ impl Vault {
             let age = Age::of(&held.row, tokens.renewable(), parts.clock.now());
             let settled = renewed.take().filter(|(id, _)| *id == held.row.id).map(|(_, result)| result);
             match (age, settled) {
-                (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(()))) => return Ok(released(&held, &tokens)),
+                (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(()))) => {
+                    return Ok(released(&held, &tokens));
+                }
                 (Age::Over, Some(Err(error))) => return Err(error),
                 (Age::Due, None) if parts.flights.resting(held.row.id, parts.clock.now()) => {
                     return Ok(released(&held, &tokens));
@@ -292,7 +294,8 @@ impl Vault {
 
     fn listed(&self, wanted: impl Fn(&GrantRow) -> bool) -> Vec<Grant> {
         let all = self.parts.cache.all();
-        let mut grants: Vec<Grant> = all.iter().filter(|held| wanted(&held.row)).map(|held| Grant::of(&held.row)).collect();
+        let mut grants: Vec<Grant> =
+            all.iter().filter(|held| wanted(&held.row)).map(|held| Grant::of(&held.row)).collect();
         grants.sort_by_key(|grant| (std::cmp::Reverse(grant.created_at), grant.id));
         grants
     }

@@ -42,7 +42,9 @@ pub enum KeyRingError {
         source: io::Error,
     },
     /// Others may read or change it.
-    #[error("the key ring `{path}` has mode `{mode:04o}`, so others can read it; run `chmod 600 {path}`, and think of its keys as known")]
+    #[error(
+        "the key ring `{path}` has mode `{mode:04o}`, so others can read it; run `chmod 600 {path}`, and think of its keys as known"
+    )]
     Exposed {
         /// Which.
         path: PathBuf,
@@ -227,7 +229,8 @@ mod tests {
     fn older_keys_still_open_and_the_active_one_seals() {
         let (one, two) = (STANDARD.encode([1u8; 32]), STANDARD.encode([2u8; 32]));
         let keys = format!("[[keys]]\nid = \"one\"\nkey = \"{one}\"\n[[keys]]\nid = \"two\"\nkey = \"{two}\"\n");
-        let sealer = |active: &str| Sealer::new(Arc::new(KeyRing::parse(&format!("active = \"{active}\"\n{keys}")).unwrap()));
+        let sealer =
+            |active: &str| Sealer::new(Arc::new(KeyRing::parse(&format!("active = \"{active}\"\n{keys}")).unwrap()));
         let (before, after) = (sealer("one"), sealer("two"));
         let sealed = before.seal(&[], &Secret::from_text("token".into())).unwrap();
         assert_eq!(after.open(&[], &sealed).ok().unwrap().expose(), b"token");

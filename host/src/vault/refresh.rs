@@ -236,7 +236,8 @@ impl Parts {
             return Ok(());
         }
         let id = held.row.id;
-        let pending = PendingRevocation { grant: id, row: held.row.clone(), attempts: 0, next_at: self.clock.now().plus(REST) };
+        let pending =
+            PendingRevocation { grant: id, row: held.row.clone(), attempts: 0, next_at: self.clock.now().plus(REST) };
         self.rows.revoke(id, pending).await?;
         self.cache.remove(id);
         self.flights.forget(id);

@@ -32,7 +32,9 @@ pub enum SealError {
     #[error("a sealed row is not in a form that this version reads; restore it from a backup")]
     Unreadable,
     /// The key that sealed it is gone.
-    #[error("a row was sealed with key `{0}`, which the key ring does not have; restore the key ring that belongs to this data")]
+    #[error(
+        "a row was sealed with key `{0}`, which the key ring does not have; restore the key ring that belongs to this data"
+    )]
     UnknownKey(String),
     /// It was sealed for another key, or was changed.
     #[error("a sealed row does not open: it was changed, or belongs elsewhere")]
