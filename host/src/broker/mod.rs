@@ -5,8 +5,10 @@
 
 mod desk;
 mod messages;
+mod seat;
 
-pub use desk::Desk;
+pub use desk::{Desk, DeskParts};
+pub use seat::Seat;
 pub use messages::{
     Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
@@ -26,7 +28,7 @@ pub trait Broker: Send + Sync {
         &self,
         wat: &WorkloadAccessToken,
         outbound: Outbound,
-    ) -> BoxFuture<'static, Result<::http::Response<Body>, Refusal>>;
+    ) -> BoxFuture<'static, Result<http::Response<Body>, Refusal>>;
 
     /// Gives up a credential.
     fn release(&self, wat: &WorkloadAccessToken, credential: CredentialId);
