@@ -249,3 +249,103 @@ fn unauthorized() -> Response {
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(json!({ "error": "invalid_token" })))
         .into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::Request;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    const HOST: &str = "http://127.0.0.1:1";
+
+    async fn call(router: &Router, request: Request<Body>) -> (StatusCode, Option<String>, Value) {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let location = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, location, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn form(path: &str, secret: &str, fields: &[(&str, &str)]) -> Request<Body> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Request::post(path)
+            .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{secret}"))))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap()
+    }
+
+    fn read_events(token: &Value) -> Request<Body> {
+        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        let path = "/calendar/v3/calendars/primary/events";
+        Request::get(path).header(header::AUTHORIZATION, bearer).body(Body::empty()).unwrap()
+    }
+
+    /// The token reply for this user's consent.
+    async fn consent(router: &Router, user: &str) -> Value {
+        let redirect = format!("{HOST}/oauth2/callback/google-calendar");
+        let challenge = URL_SAFE_NO_PAD.encode(crate::ids::sha256(b"verifier"));
+        let query = format!(
+            "user={user}&response_type=code&client_id={CLIENT}&redirect_uri={redirect}&scope=calendar+mail&state=s\
+             &code_challenge={challenge}&code_challenge_method=S256"
+        );
+        let asked = Request::get(format!("/authorize/as?{query}")).body(Body::empty()).unwrap();
+        let back = call(router, asked).await.1.unwrap();
+        let back = url::Url::parse(&back).unwrap();
+        let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", redirect.as_str()),
+            ("code_verifier", "verifier"),
+        ];
+        assert_eq!(call(router, form("/token", "wrong", &fields)).await.0, StatusCode::UNAUTHORIZED);
+        call(router, form("/token", "secret", &fields)).await.2
+    }
+
+    fn third_party() -> Router {
+        router(ThirdParty::new("http://127.0.0.1:2", HOST, Arc::new(Secret::from_text("secret".into()))))
+    }
+
+    #[tokio::test]
+    async fn a_token_reads_the_calendar_of_the_user_who_allowed_it() {
+        let router = third_party();
+        let [alice, bob] = [consent(&router, "alice").await, consent(&router, "bob").await];
+        assert_eq!(alice["scope"], "calendar", "what is not offered is not granted");
+        assert_eq!(call(&router, read_events(&alice)).await.2["summary"], "alice@dev.test");
+        assert_eq!(call(&router, read_events(&bob)).await.2["summary"], "bob@dev.test");
+        let nobody = read_events(&json!({ "access_token": "guessed" }));
+        assert_eq!(call(&router, nobody).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_is_good_once_and_a_revoked_one_never() {
+        let router = third_party();
+        let first = consent(&router, "alice").await;
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", first["refresh_token"].as_str().unwrap())];
+        let (status, _, second) = call(&router, form("/token", "secret", &fields)).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(call(&router, form("/token", "secret", &fields)).await.2["error"], "invalid_grant");
+        let token = second["refresh_token"].as_str().unwrap();
+        assert_eq!(call(&router, form("/revoke", "secret", &[("token", token)])).await.0, StatusCode::OK);
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        assert_eq!(call(&router, form("/token", "secret", &fields)).await.2["error"], "invalid_grant");
+        assert_eq!(call(&router, read_events(&second)).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_no_goes_back_as_one() {
+        let router = third_party();
+        let challenge = "c".repeat(43);
+        let query = format!(
+            "response_type=code&client_id={CLIENT}&redirect_uri={HOST}/oauth2/callback/x&state=s&code_challenge={challenge}\
+             &code_challenge_method=S256"
+        );
+        let asked = Request::get(format!("/authorize/as?user=&{query}")).body(Body::empty()).unwrap();
+        let back = call(&router, asked).await.1.unwrap();
+        assert!(back.starts_with(&format!("{HOST}/oauth2/callback/x?error=access_denied&")), "{back}");
+    }
+}
