@@ -248,6 +248,15 @@ impl Parts {
     ) -> Result<http::Response<Body>, Refusal> {
         let held = self.seats.held(who.invocation(), id)?;
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
+        // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
+        if !held.provider.destinations.allows(outbound.request.uri()) {
+            let refusal = Refusal::Denied(format!(
+                "a credential of provider `{}` is not sent there; its hosts are named by the operator",
+                held.provider.name
+            ));
+            self.trail.note_for(who, action, refusal.outcome()).map_err(unwritable)?;
+            return Err(refusal);
+        }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.token(&written, &held).await {
