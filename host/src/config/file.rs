@@ -1,6 +1,6 @@
 //! `attache.toml` as it is written. Private to this room: what leaves it are [`super::Settings`].
 
-use super::quantity::{Size, Span};
+use super::quantity::{Count, Size, Span};
 use super::secrets::SecretRef;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -70,10 +70,19 @@ pub(super) struct Development {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Engine {
-    pub(super) max_instances: Option<At<u32>>,
-    pub(super) max_memory: Option<Size>,
+    pub(super) max_instances: Option<Count>,
+    pub(super) admission_wait: Option<Span>,
     pub(super) deadline: Option<Span>,
+    pub(super) max_memory: Option<Size>,
+    pub(super) max_memories: Option<Count>,
+    pub(super) max_table_elements: Option<Count>,
+    pub(super) max_tables: Option<Count>,
+    pub(super) max_core_instances: Option<Count>,
     pub(super) hostcall_bytes: Option<Size>,
+    pub(super) max_handles: Option<Count>,
+    pub(super) header_bytes: Option<Size>,
+    pub(super) log_bytes: Option<Size>,
+    pub(super) keep_resident_bytes: Option<Size>,
 }
 
 #[derive(Deserialize, Default)]

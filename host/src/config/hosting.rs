@@ -2,6 +2,7 @@
 
 use super::file::{self, At};
 use super::problems::Problems;
+use super::quantity::{Count, Size};
 use super::{Context, Proxy, TlsFiles, on_loopback, url};
 use crate::egress::ClientConfig;
 use crate::ids::{Account, TrustDomain};
@@ -125,22 +126,21 @@ pub(super) fn network(context: &Context<'_>, network: file::Network) -> ClientCo
     config
 }
 
-pub(super) fn engine(engine: file::Engine, problems: &mut Problems<'_>) -> EngineConfig {
-    let mut config = EngineConfig::default();
-    if let Some(instances) = engine.max_instances {
-        if *instances.get_ref() == 0 {
-            problems.at(&instances.span(), "`max_instances` must be at least 1");
-        }
-        config.max_instances = instances.into_inner();
+pub(super) fn engine(engine: file::Engine) -> EngineConfig {
+    let standard = EngineConfig::default();
+    EngineConfig {
+        max_instances: engine.max_instances.map_or(standard.max_instances, |count| count.0),
+        admission_wait: engine.admission_wait.map_or(standard.admission_wait, |span| span.0),
+        deadline: engine.deadline.map_or(standard.deadline, |span| span.0),
+        max_memory_bytes: engine.max_memory.map_or(standard.max_memory_bytes, Size::bytes),
+        max_memories: engine.max_memories.map_or(standard.max_memories, |count| count.0),
+        max_table_elements: engine.max_table_elements.map_or(standard.max_table_elements, Count::number),
+        max_tables: engine.max_tables.map_or(standard.max_tables, |count| count.0),
+        max_core_instances: engine.max_core_instances.map_or(standard.max_core_instances, |count| count.0),
+        hostcall_bytes: engine.hostcall_bytes.map_or(standard.hostcall_bytes, Size::bytes),
+        max_handles: engine.max_handles.map_or(standard.max_handles, Count::number),
+        header_bytes: engine.header_bytes.map_or(standard.header_bytes, Size::bytes),
+        log_bytes: engine.log_bytes.map_or(standard.log_bytes, Size::bytes),
+        keep_resident_bytes: engine.keep_resident_bytes.map_or(standard.keep_resident_bytes, Size::bytes),
     }
-    if let Some(size) = engine.max_memory {
-        config.max_memory_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
-    }
-    if let Some(span) = engine.deadline {
-        config.deadline = span.0;
-    }
-    if let Some(size) = engine.hostcall_bytes {
-        config.hostcall_bytes = usize::try_from(size.0).unwrap_or(usize::MAX);
-    }
-    config
 }

@@ -167,7 +167,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let context = Context { base, secrets, development: file.development.allow_loopback };
     let hosting = hosting::convert(&context, file.host, file.tls, file.proxy, problems);
     let network = hosting::network(&context, file.network);
-    let engine = hosting::engine(file.engine, problems);
+    let engine = hosting::engine(file.engine);
     let issuers = authorizers::issuers(&context, file.issuers, problems);
     let sign_in = file.sign_in.map(|sign_in| providers::sign_in(&context, sign_in, &issuers, problems));
     let providers = providers::convert(&context, file.providers, problems);

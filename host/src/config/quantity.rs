@@ -11,6 +11,24 @@ pub(super) struct Span(pub(super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
 
+/// How many of something. Never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u32);
+
+impl Size {
+    /// As this machine counts bytes in memory.
+    pub(super) fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl Count {
+    /// As this machine counts things in memory.
+    pub(super) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Span {
     fn parse(text: &str) -> Option<Self> {
         let (number, unit) = split(text)?;
@@ -70,6 +88,16 @@ impl<'de> Deserialize<'de> for Size {
                 "`{value}` is no size; write bytes such as 65536, or \"64KiB\", \"16MiB\" or \"1GiB\""
             ))
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        let count = value.as_integer().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+        count
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("`{value}` is no count; write a whole number from 1 on")))
     }
 }
 
