@@ -1,1 +1,3 @@
+//! Parts that several tests share.
 
+pub mod issuer;
