@@ -78,7 +78,8 @@ fn a_token_has_one_spelling() {
     let mut accepted = Vec::new();
     for vector in signatures().into_iter().filter(|vector| vector.key["kty"] == "oct") {
         let good = spelled_well_and_authentic(&vector);
-        let expected = (vector.valid || MISLABELLED_INVALID.contains(&vector.id)) && !MISLABELLED_VALID.contains(&vector.id);
+        let expected =
+            (vector.valid || MISLABELLED_INVALID.contains(&vector.id)) && !MISLABELLED_VALID.contains(&vector.id);
         assert_eq!(good, expected, "tc{}", vector.id);
         if good {
             accepted.push(vector.id);
@@ -113,7 +114,8 @@ fn the_mislabelled_vectors_are_what_we_say_they_are() {
 #[test]
 fn no_unfit_key_verifies() {
     let all = vectors(include_str!("../../../tests/vectors/wycheproof/json_web_key_test.json"));
-    let accepted: Vec<u64> = all.iter().filter(|vector| accept(&vector.jws, &vector.key).is_ok()).map(|vector| vector.id).collect();
+    let accepted: Vec<u64> =
+        all.iter().filter(|vector| accept(&vector.jws, &vector.key).is_ok()).map(|vector| vector.id).collect();
     // The other four that are labelled valid are HMAC keys: tc2, 13, 14 and 15.
     assert_eq!(accepted, [5]);
 }

@@ -267,7 +267,8 @@ async fn keys_that_cannot_be_told_apart_are_not_used() {
     }
     // The very same key twice is one key.
     assert_eq!(with_set(|keys| keys.push(keys[0].clone())).await, [true; 3]);
-    let padding = |count: usize| move |keys: &mut Vec<Value>| keys.extend((0..count).map(|i| json!({ "kty": "X", "kid": i })));
+    let padding =
+        |count: usize| move |keys: &mut Vec<Value>| keys.extend((0..count).map(|i| json!({ "kty": "X", "kid": i })));
     assert_eq!(with_set(padding(61)).await, [true; 3]);
     assert_eq!(with_set(padding(62)).await, [false; 3], "65 keys are no honest set");
 }

@@ -128,7 +128,8 @@ async fn claim_rules_hold_or_the_token_is_refused() {
 async fn every_rule_must_hold() {
     let rules = |rule: &mut IssuerRule| {
         (rule.audiences, rule.clients, rule.scopes) = (texts(&[AUDIENCE]), texts(&["app"]), texts(&["agent"]));
-        rule.claims = ["a", "b"].map(|name| ClaimRule { path: texts(&[name]), condition: Condition::Equals(json!(1)) }).into();
+        rule.claims =
+            ["a", "b"].map(|name| ClaimRule { path: texts(&[name]), condition: Condition::Equals(json!(1)) }).into();
     };
     let whole = json!({ "azp": "app", "scope": "agent", "a": 1, "b": 1 });
     assert_eq!(check(rules, whole.clone()).await, Ok(()));

@@ -42,7 +42,8 @@ async fn an_unsigned_token_is_refused_however_it_is_spelled() {
     let bed = Bed::new();
     for alg in ["none", "None", "NONE", "nOnE", ""] {
         let header = json!({ "alg": alg, "typ": "JWT" }).to_string();
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(bed.claims("alice").to_string()));
+        let signed =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(bed.claims("alice").to_string()));
         assert!(matches!(bed.refused(&format!("{signed}.")).await, Rejected::Malformed(_)));
         assert!(matches!(bed.refused(&format!("{signed}.AAAA")).await, Rejected::Algorithm(_)));
     }
@@ -56,7 +57,9 @@ async fn a_public_key_is_no_shared_secret() {
     for (alg, hash) in [("HS256", aws_lc_rs::hmac::HMAC_SHA256), ("HS512", aws_lc_rs::hmac::HMAC_SHA512)] {
         for key in set["keys"].as_array().unwrap() {
             let shown = key["n"].as_str().or(key["x"].as_str()).unwrap();
-            for secret in [URL_SAFE_NO_PAD.decode(shown).unwrap(), shown.as_bytes().to_vec(), key.to_string().into_bytes()] {
+            for secret in
+                [URL_SAFE_NO_PAD.decode(shown).unwrap(), shown.as_bytes().to_vec(), key.to_string().into_bytes()]
+            {
                 let header = json!({ "alg": alg, "kid": key["kid"] }).to_string();
                 let claims = bed.claims("alice").to_string();
                 let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -82,7 +85,8 @@ async fn a_changed_token_is_refused() {
     assert_eq!(bed.refused(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw))).await, Rejected::Signature);
 
     // The same bytes, spelled otherwise.
-    for spelled in [format!("{token}="), format!("{token}.AAAA"), format!("{token}."), format!("{signed}..{signature}")] {
+    for spelled in [format!("{token}="), format!("{token}.AAAA"), format!("{token}."), format!("{signed}..{signature}")]
+    {
         assert!(matches!(bed.refused(&spelled).await, Rejected::Malformed(_)), "{spelled}");
     }
     assert!(bed.verify(&token).await.is_ok());

@@ -27,7 +27,8 @@ impl Entries for Nowhere {
 async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
     let domain = TrustDomain::parse("example.com").unwrap();
     let name = AgentName::parse("calendar").unwrap();
-    let directory = Directory::load(Arc::new(Nowhere), domain.clone(), HashMap::new(), bed.clock.clone()).await.unwrap();
+    let directory =
+        Directory::load(Arc::new(Nowhere), domain.clone(), HashMap::new(), bed.clock.clone()).await.unwrap();
     let deployment = Deployment {
         name: name.clone(),
         digest: Digest::of(b"calendar"),

@@ -86,7 +86,8 @@ impl TestIssuer {
 
     /// As [`TestIssuer::sign_with`], over text that need not be good JSON.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
-        let alg = serde_json::from_str::<Value>(header).ok().and_then(|header| Some(header["alg"].as_str()?.to_owned()));
+        let alg =
+            serde_json::from_str::<Value>(header).ok().and_then(|header| Some(header["alg"].as_str()?.to_owned()));
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.signature(alg.as_deref().unwrap_or_default(), signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
@@ -196,7 +197,12 @@ struct Shelf {
 
 impl Shelf {
     fn new() -> Self {
-        Self { documents: Mutex::default(), asked: Mutex::default(), down: Mutex::default(), held: watch::Sender::new(false) }
+        Self {
+            documents: Mutex::default(),
+            asked: Mutex::default(),
+            down: Mutex::default(),
+            held: watch::Sender::new(false),
+        }
     }
 
     fn put(&self, url: &str, document: Value) {
