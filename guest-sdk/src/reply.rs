@@ -30,9 +30,11 @@ pub struct Reply {
     content: Content,
 }
 
+type Write = Box<dyn FnOnce(&mut Writer) -> Result<(), Error>>;
+
 enum Content {
     Whole(Vec<u8>),
-    Streamed(Box<dyn FnOnce(&mut Writer) -> Result<(), Error>>),
+    Streamed(Write),
 }
 
 impl Reply {

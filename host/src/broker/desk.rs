@@ -1,7 +1,9 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
 use super::seat::{Held, Seat, Seats};
-use super::{Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts};
+use super::{
+    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
+};
 use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents};
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
@@ -78,10 +80,9 @@ impl Desk {
                 name: agent.name().to_string(),
                 digest: agent.digest().to_string(),
             },
-            user: binding.user().map(|user| UserFacts {
-                issuer: user.id().issuer.to_string(),
-                subject: user.id().subject.to_string(),
-            }),
+            user: binding
+                .user()
+                .map(|user| UserFacts { issuer: user.id().issuer.to_string(), subject: user.id().subject.to_string() }),
             claims,
             reveal: agent.terms().reveal,
         };
@@ -201,7 +202,9 @@ impl Parts {
         let bound = agent.terms().provider(&name).ok_or_else(unbound)?;
         let provider = self.providers.get(&name).ok_or_else(unbound)?;
         let Kind::Oauth2 { scopes, flow } = &ask.kind else {
-            return Err(Refusal::NotConfigured(format!("provider `{name}` has no API key; ask for an OAuth 2 credential")));
+            return Err(Refusal::NotConfigured(format!(
+                "provider `{name}` has no API key; ask for an OAuth 2 credential"
+            )));
         };
         if *flow != Flow::UserFederation {
             return Err(Refusal::NotConfigured(format!(
@@ -211,7 +214,8 @@ impl Parts {
         if who.user().is_none() {
             return Err(Refusal::Denied("this invocation serves no user, so there is nobody to grant access".into()));
         }
-        let wanted = Scopes::parse(scopes.iter().map(String::as_str)).map_err(|e| Refusal::InvalidRequest(e.to_string()))?;
+        let wanted =
+            Scopes::parse(scopes.iter().map(String::as_str)).map_err(|e| Refusal::InvalidRequest(e.to_string()))?;
         let wanted = if wanted.is_empty() { bound.scopes.clone() } else { wanted };
         let beyond = bound.scopes.missing(&wanted);
         if !beyond.is_empty() {
@@ -248,6 +252,15 @@ impl Parts {
     ) -> Result<http::Response<Body>, Refusal> {
         let held = self.seats.held(who.invocation(), id)?;
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
+        // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
+        if !held.provider.destinations.allows(outbound.request.uri()) {
+            let refusal = Refusal::Denied(format!(
+                "a credential of provider `{}` is not sent there; its hosts are named by the operator",
+                held.provider.name
+            ));
+            self.trail.note_for(who, action, refusal.outcome()).map_err(unwritable)?;
+            return Err(refusal);
+        }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.token(&written, &held).await {

@@ -8,10 +8,10 @@ mod messages;
 mod seat;
 
 pub use desk::{Desk, DeskParts};
-pub use seat::Seat;
 pub use messages::{
     Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
+pub use seat::Seat;
 
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;

@@ -10,7 +10,7 @@ mod fetch;
 mod scrub;
 mod vetting;
 
-pub use carry::{carry, CarryError, Passage, Placement};
+pub use carry::{CarryError, Passage, Placement, carry};
 pub use client::{Client, ClientConfig};
 pub use destination::{Destination, Destinations};
 pub use fetch::{Fetch, FetchError, Fetched};

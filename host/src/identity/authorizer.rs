@@ -133,8 +133,11 @@ impl Authorizer {
         }
         for rule in &rules {
             let bad = |what: &str| Err(Malformed(format!("authorizer `{id}`, issuer `{}`: {what}", rule.issuer)));
-            if rule.audiences.is_empty() && rule.clients.is_empty() && rule.scopes.is_empty() && rule.claims.is_empty() {
-                return bad("there is no rule, so everybody's token would pass; name audiences, clients, scopes or claims");
+            if rule.audiences.is_empty() && rule.clients.is_empty() && rule.scopes.is_empty() && rule.claims.is_empty()
+            {
+                return bad(
+                    "there is no rule, so everybody's token would pass; name audiences, clients, scopes or claims",
+                );
             }
             if rule.algorithms.is_empty() {
                 return bad("no algorithm is accepted, so no token would pass; name one");

@@ -102,9 +102,8 @@ impl KeySet {
                 Err(why) => tracing::debug!(place, why, "a key of an issuer is left out"),
             }
         }
-        let twins: Vec<bool> = (0..keys.len())
-            .map(|i| (0..keys.len()).any(|j| i != j && keys[i].could_be_taken_for(&keys[j])))
-            .collect();
+        let twins: Vec<bool> =
+            (0..keys.len()).map(|i| (0..keys.len()).any(|j| i != j && keys[i].could_be_taken_for(&keys[j]))).collect();
         let mut twins = twins.into_iter();
         keys.retain(|_| !twins.next().unwrap_or(false));
         Ok(Self { keys })
@@ -120,7 +119,9 @@ impl KeySet {
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
             (None, _) => Err(Rejected::Key(format!("{} for `{algorithm}`", shown(kid.unwrap_or_default())))),
-            (Some(_), Some(_)) => Err(Rejected::Key(format!("that is the only one for `{algorithm}`; the token names none"))),
+            (Some(_), Some(_)) => {
+                Err(Rejected::Key(format!("that is the only one for `{algorithm}`; the token names none")))
+            }
         }
     }
 

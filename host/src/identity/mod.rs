@@ -17,6 +17,8 @@ mod roca;
 mod strict;
 mod verify;
 mod wat;
+#[cfg(test)]
+mod wycheproof;
 
 pub use algorithm::Algorithm;
 pub use authorizer::{Authorizer, ClaimRule, Condition, IssuerRule};

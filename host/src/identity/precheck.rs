@@ -81,7 +81,8 @@ impl<'a> Compact<'a> {
         // The engine refuses padding, foreign characters (a fourth part's dot too) and stray trailing bits.
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("a part is no base64url"));
         decode(signature)?;
-        let header = strict::object(&decode(header)?).map_err(|why| Rejected::Malformed(format!("its header: {why}")))?;
+        let header =
+            strict::object(&decode(header)?).map_err(|why| Rejected::Malformed(format!("its header: {why}")))?;
         Ok(Self { signed, signature, payload: decode(payload)?, header })
     }
 
@@ -170,7 +171,11 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
 
 fn texts(items: &[Value], name: &str) -> Result<Vec<String>, Rejected> {
     let text = |item: &Value| item.as_str().map(str::to_owned);
-    items.iter().map(text).collect::<Option<_>>().ok_or_else(|| Rejected::Malformed(format!("its `{name}` is no list of text")))
+    items
+        .iter()
+        .map(text)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Rejected::Malformed(format!("its `{name}` is no list of text")))
 }
 
 fn audiences(all: &Map<String, Value>) -> Result<Vec<String>, Rejected> {

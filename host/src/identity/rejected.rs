@@ -75,7 +75,9 @@ impl Rejected {
             | Self::Audience
             | Self::Client(_)
             | Self::Claim(_)
-            | Self::SignIn(_) => "the token is not accepted here; sign in again with an account that may use this agent",
+            | Self::SignIn(_) => {
+                "the token is not accepted here; sign in again with an account that may use this agent"
+            }
         }
     }
 

@@ -95,7 +95,10 @@ impl<'de> Visitor<'de> for Strict {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if map.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the member {} appears twice", super::rejected::shown(&name))));
+                return Err(A::Error::custom(format_args!(
+                    "the member {} appears twice",
+                    super::rejected::shown(&name)
+                )));
             }
             let value = members.next_value_seed(inner)?;
             map.insert(name, value);
@@ -139,9 +142,23 @@ mod tests {
 
     #[test]
     fn what_is_not_one_object_is_refused() {
-        for bad in ["", "1", "[]", "\"a\"", "null", "{}{}", "{} x", "{\"a\":1,}", "{'a':1}", "{\"a\":01}", "{\"a\":1e999}",
-            "{\"a\":NaN}", "\u{feff}{}", "{\"a\":\"\\ud800\"}", "// x\n{}"]
-        {
+        for bad in [
+            "",
+            "1",
+            "[]",
+            "\"a\"",
+            "null",
+            "{}{}",
+            "{} x",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":1e999}",
+            "{\"a\":NaN}",
+            "\u{feff}{}",
+            "{\"a\":\"\\ud800\"}",
+            "// x\n{}",
+        ] {
             assert!(object(bad.as_bytes()).is_err(), "{bad:?}");
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_err());

@@ -111,10 +111,7 @@ impl VerifiedUser {
     /// and at most 64 characters long. Says nothing about who it is.
     pub fn display_name(&self) -> String {
         let named = ["name", "preferred_username", "email"].into_iter().filter_map(|claim| self.claim(claim)?.as_str());
-        named
-            .map(plain)
-            .find(|name| !name.is_empty())
-            .unwrap_or_else(|| plain(self.id.subject.as_str()))
+        named.map(plain).find(|name| !name.is_empty()).unwrap_or_else(|| plain(self.id.subject.as_str()))
     }
 
     /// The token itself.
@@ -132,7 +129,8 @@ impl fmt::Debug for VerifiedUser {
 
 /// Without controls and without the marks that reverse or hide text, which could make one name look like another.
 fn plain(name: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let hidden =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     name.chars().filter(|c| !c.is_control() && !hidden(*c)).take(64).collect::<String>().trim().to_owned()
 }
 
@@ -207,7 +205,9 @@ impl Verifier {
             return Err(Rejected::Audience);
         }
         match claims.all.get("azp").map(Value::as_str) {
-            None if claims.audiences.len() > 1 => return Err(Rejected::SignIn("it has several audiences and no `azp`")),
+            None if claims.audiences.len() > 1 => {
+                return Err(Rejected::SignIn("it has several audiences and no `azp`"));
+            }
             Some(party) if party != Some(client_id) => return Err(Rejected::SignIn("its `azp` is another client")),
             _ => {}
         }

@@ -395,7 +395,8 @@ async fn tampered<T>(path: &Path, sql: &str, read: impl Future<Output = T>) -> T
     raw.pragma_update(None, "ignore_check_constraints", true).unwrap();
     raw.execute_batch(&format!("CREATE TABLE aside AS SELECT * FROM {table}; {sql};")).unwrap();
     let found = read.await;
-    raw.execute_batch(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM aside; DROP TABLE aside;")).unwrap();
+    raw.execute_batch(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM aside; DROP TABLE aside;"))
+        .unwrap();
     found
 }
 

@@ -75,7 +75,12 @@ pub trait Rows: Send + Sync {
     /// Revocations that are due.
     fn due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PendingRevocation>, RowsError>>;
     /// Postpones one, or removes it when `next_at` is none.
-    fn reschedule(&self, id: GrantId, attempts: u32, next_at: Option<Timestamp>) -> BoxFuture<'_, Result<(), RowsError>>;
+    fn reschedule(
+        &self,
+        id: GrantId,
+        attempts: u32,
+        next_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), RowsError>>;
 }
 
 /// The rows could not be read or written. Nothing was changed.

@@ -29,13 +29,13 @@ pub fn binary() -> Result<PathBuf> {
     bail!("the binary `attache` is not built; run `cargo build -p attache`, or the whole of `cargo xtask test`")
 }
 
-/// A built example or probe component: from `ATTACHE_GUESTS`, or `target/guests`.
+/// A built example or probe component: from `ATTACHE_GUESTS`, or where `cargo xtask guests` builds them.
 pub fn component(name: &str) -> Result<PathBuf> {
     let dir = match std::env::var_os("ATTACHE_GUESTS") {
         Some(dir) => PathBuf::from(dir),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/wasm32-wasip2/guest"),
     };
-    let path = dir.join(format!("{name}.wasm"));
+    let path = dir.join(format!("{}.wasm", name.replace('-', "_")));
     ensure!(path.is_file(), "`{}` is not built; run `cargo xtask guests`", path.display());
     Ok(path)
 }
@@ -94,9 +94,8 @@ pub struct Spec {
 
 impl Spec {
     fn toml(&self) -> String {
-        let list = |items: &[String]| {
-            format!("[{}]", items.iter().map(|i| format!("{i:?}")).collect::<Vec<_>>().join(", "))
-        };
+        let list =
+            |items: &[String]| format!("[{}]", items.iter().map(|i| format!("{i:?}")).collect::<Vec<_>>().join(", "));
         let mut text = format!(
             "[host]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\ndata_dir = \"data\"\n\
              trust_domain = \"attache.test\"\n\n[development]\nallow_loopback = true\n\n\
@@ -237,7 +236,12 @@ impl Host {
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
-            bail!("`attache {}` ended with {}:\n{text}{}", args.join(" "), output.status, String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "`attache {}` ended with {}:\n{text}{}",
+                args.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(text)
     }

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod call;
 pub mod host;
 pub mod html;
+pub mod issuer;
 pub mod operator;
 pub mod story;
 pub mod testbed;

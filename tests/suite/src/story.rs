@@ -75,12 +75,7 @@ async fn invoked(world: &World, alice: &Person, teller: &mut impl Teller) -> Res
     Ok(())
 }
 
-async fn consented(
-    world: &World,
-    alice: &mut Person,
-    mallory: &mut Person,
-    teller: &mut impl Teller,
-) -> Result<()> {
+async fn consented(world: &World, alice: &mut Person, mallory: &mut Person, teller: &mut impl Teller) -> Result<()> {
     teller.chapter("mallory opens alice's link, and alice opens one of mallory's: nothing is stored for anybody");
     let alices = consent_of(&world.caller.invoke("calendar", &alice.token, &meeting(world, "Lunch")).await?)?;
     let page = walk::open(&mut mallory.browser, &alices.url, "mallory").await?;
@@ -103,7 +98,9 @@ async fn consented(
     ensure!(grants(world)?.len() == 1, "one grant is stored");
     let again = walk::open(&mut alice.browser, &alices.url, "alice").await?;
     ensure!(grants(world)?.len() == 1, "the link works once: {}", again.status);
-    teller.held("authorization code with PKCE, state used once, `iss` checked, code exchanged for the user who started it");
+    teller.held(
+        "authorization code with PKCE, state used once, `iss` checked, code exchanged for the user who started it",
+    );
     Ok(())
 }
 
@@ -180,9 +177,15 @@ fn written_down(world: &World, teller: &mut impl Teller) -> Result<()> {
         ("credential.send", Some("calendar"), "bob", "allowed"),
         ("credential.acquire", Some("rogue"), "alice", "refused"),
     ] {
-        ensure!(has(action, agent, subject, decision), "the trail has no {action} of {agent:?} for `{subject}` {decision}");
+        ensure!(
+            has(action, agent, subject, decision),
+            "the trail has no {action} of {agent:?} for `{subject}` {decision}"
+        );
     }
-    ensure!(entries.iter().all(|e| e["host"].as_str().is_some_and(|h| h.starts_with("spiffe://attache.test/host/"))), "every record names the host");
+    ensure!(
+        entries.iter().all(|e| e["host"].as_str().is_some_and(|h| h.starts_with("spiffe://attache.test/host/"))),
+        "every record names the host"
+    );
     teller.seen(&world.host.attache(&["audit", "--limit", "12"])?);
     teller.held("every step stands in the audit trail");
     Ok(())
@@ -194,7 +197,8 @@ async fn revoked(world: &World, alice: &Person, teller: &mut impl Teller) -> Res
     let before = told().await?;
     let mine = world.caller.send(http::Method::GET, "/grants", Some(&alice.token), &[], "").await?;
     let list = mine.json();
-    let grant = list.as_array().and_then(|l| l.first()).with_context(|| format!("alice's grants: {}", mine.text()))?.clone();
+    let grant =
+        list.as_array().and_then(|l| l.first()).with_context(|| format!("alice's grants: {}", mine.text()))?.clone();
     teller.held("she lists what she granted:");
     teller.seen(&serde_json::to_string_pretty(&grant)?);
     let id = grant["id"].as_str().context("an id")?;

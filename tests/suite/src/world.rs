@@ -105,7 +105,7 @@ impl World {
     /// Every opaque token that the third party ever issued: canaries.
     pub async fn canaries(&self) -> Result<Vec<String>> {
         let tokens = self.bed.saas.control("tokens", json!({})).await?;
-        Ok(tokens.as_array().context("a list")?.iter().filter_map(|t| t.as_str().map(str::to_owned)).collect())
+        Ok(tokens.as_array().context("a list")?.iter().filter_map(|t| t["value"].as_str().map(str::to_owned)).collect())
     }
 
     /// Lets `person` grant what the probe `agent` asks for when it is called at `rest`, such as

@@ -132,7 +132,8 @@ fn violations(rooms: &BTreeMap<String, Vec<(PathBuf, String)>>) -> Vec<String> {
                 }
             }
             for (dependency, allowed) in HEAVY {
-                let used = named(code, &format!("{dependency}::")).len() + code.matches(&format!("use {dependency};")).len();
+                let used =
+                    named(code, &format!("{dependency}::")).len() + code.matches(&format!("use {dependency};")).len();
                 let whole_word = |at: usize| {
                     at == 0 || !code.as_bytes()[at - 1].is_ascii_alphanumeric() && code.as_bytes()[at - 1] != b'_'
                 };

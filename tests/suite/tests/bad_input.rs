@@ -51,25 +51,42 @@ async fn tokens(world: &World, alice: &str) -> Result<()> {
         ("alg none", format!("{none}.{}.", parts[1])),
         ("wrongly signed", format!("{}.{}.{forged}", parts[0], parts[1])),
         ("expired", world.token_with(json!({ "user": "alice", "expires_in": -3600 })).await?),
-        ("another audience", world.token_with(json!({ "user": "alice", "audience": "https://elsewhere.test/" })).await?),
+        (
+            "another audience",
+            world.token_with(json!({ "user": "alice", "audience": "https://elsewhere.test/" })).await?,
+        ),
         ("oversized", format!("{alice}{}", "A".repeat(20_000))),
     ];
     for (what, token) in &bad {
         let reply = world.caller.invoke("probe", token, &json!({})).await?;
-        ensure!(reply.status == 401 || (*what == "oversized" && reply.status == 431), "{what}: {} {}", reply.status, reply.text());
+        ensure!(
+            reply.status == 401 || (*what == "oversized" && reply.status == 431),
+            "{what}: {} {}",
+            reply.status,
+            reply.text()
+        );
         if reply.status == 401 {
             let challenge = reply.headers.get("www-authenticate").map(|v| v.to_str().unwrap_or("").to_owned());
-            ensure!(challenge.as_deref().is_some_and(|c| c.starts_with("Bearer") && c.contains("resource_metadata=")), "{what}: {challenge:?}");
+            ensure!(
+                challenge.as_deref().is_some_and(|c| c.starts_with("Bearer") && c.contains("resource_metadata=")),
+                "{what}: {challenge:?}"
+            );
             // One sentence outside; the reason is in the trail.
             ensure!(!reply.text().contains("alice") && !reply.text().contains("signature"), "{what}: {}", reply.text());
         }
     }
     let none = world.caller.send(Method::POST, "/agents/probe/invocations", None, &[], "").await?;
     ensure!(none.status == 401, "no token: {}", none.status);
-    let metadata = world.caller.send(Method::GET, "/.well-known/oauth-protected-resource/agents/probe", None, &[], "").await?;
+    let metadata =
+        world.caller.send(Method::GET, "/.well-known/oauth-protected-resource/agents/probe", None, &[], "").await?;
     ensure!(metadata.json()["authorization_servers"][0] == world.bed.idp.issuer(), "RFC 9728: {}", metadata.text());
     let reasons = world.host.json(&["audit", "--action", "user.reject"])?;
-    ensure!(reasons.as_array().is_some_and(|r| r.iter().any(|e| e["reason"].as_str().is_some_and(|s| s.contains("expired")))), "the trail says why: {reasons}");
+    ensure!(
+        reasons
+            .as_array()
+            .is_some_and(|r| r.iter().any(|e| e["reason"].as_str().is_some_and(|s| s.contains("expired")))),
+        "the trail says why: {reasons}"
+    );
     Ok(())
 }
 
@@ -96,7 +113,8 @@ async fn components(world: &World) -> Result<()> {
     std::fs::write(dir.join("core.wasm"), b"\0asm\x01\0\0\0")?;
     std::fs::write(dir.join("text.wasm"), "not wasm at all")?;
     for (file, needle) in [("core.wasm", "core module"), ("text.wasm", "component")] {
-        let error = world.host.attache(&["deploy", file, "--name", "broken", "--publisher", "x.example", "--yes"]).unwrap_err();
+        let error =
+            world.host.attache(&["deploy", file, "--name", "broken", "--publisher", "x.example", "--yes"]).unwrap_err();
         ensure!(error.to_string().contains(needle), "{file}: {error}");
     }
     let taken = world.host.deploy("probe", &component("hello")?, "thief.example").unwrap_err().to_string();
@@ -157,7 +175,10 @@ async fn keys_rotated_in_the_middle_are_followed() -> Result<()> {
     ensure!(world.caller.invoke("hello", &before, &json!({})).await?.status == 200);
     world.bed.idp.rotate(false).await?;
     let after = world.token("alice").await?;
-    ensure!(world.caller.invoke("hello", &after, &json!({})).await?.status == 200, "a new key is fetched when it is met");
+    ensure!(
+        world.caller.invoke("hello", &after, &json!({})).await?.status == 200,
+        "a new key is fetched when it is met"
+    );
     ensure!(world.caller.invoke("hello", &before, &json!({})).await?.status == 200, "the old one is still published");
     Ok(())
 }

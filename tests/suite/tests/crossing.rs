@@ -88,7 +88,10 @@ async fn ten_thousand_interleaved_invocations_never_cross() -> Result<()> {
                     triple.user,
                     reply.status
                 );
-                ensure!(!canaries.iter().any(|c| text.contains(c.as_str())), "invocation {n}: a token reached the caller");
+                ensure!(
+                    !canaries.iter().any(|c| text.contains(c.as_str())),
+                    "invocation {n}: a token reached the caller"
+                );
             }
         }));
     }

@@ -107,10 +107,14 @@ async fn all_there(world: &World, acknowledged: &Acknowledged) -> Result<()> {
         ensure!(suspended.contains(name.as_str()), "`{name}` was suspended and is not");
     }
     let audit = world.host.json(&["audit", "--action", "credential.send", "--limit", "100000"])?;
-    let sent: HashSet<&str> = audit.as_array().context("a list")?.iter().filter_map(|e| e["invocation"].as_str()).collect();
+    let sent: HashSet<&str> =
+        audit.as_array().context("a list")?.iter().filter_map(|e| e["invocation"].as_str()).collect();
     let sends = acknowledged.sends.lock().unwrap();
     for id in sends.iter() {
-        ensure!(sent.contains(id.as_str()), "a credential was released in invocation {id}, and the trail does not say so");
+        ensure!(
+            sent.contains(id.as_str()),
+            "a credential was released in invocation {id}, and the trail does not say so"
+        );
     }
     ensure!(sends.len() >= 100 && names.len() >= 100, "there was load: {} sends, {} agents", sends.len(), names.len());
     Ok(())

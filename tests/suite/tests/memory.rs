@@ -31,7 +31,10 @@ async fn the_token_is_not_in_guest_memory_while_it_is_used() -> Result<()> {
             let reply = world.caller.probe("probe", &alice.token, &path).await?;
             let text = reply.text();
             ensure!(text.starts_with("0\n"), "{encoding}: the token is in guest memory: {text}");
-            ensure!(text.lines().nth(1).is_some_and(|l| l.starts_with("200 ")), "{encoding}: the echo answered: {text}");
+            ensure!(
+                text.lines().nth(1).is_some_and(|l| l.starts_with("200 ")),
+                "{encoding}: the echo answered: {text}"
+            );
             for form in forms(canary) {
                 ensure!(!text.contains(&form), "{encoding}: the token came back as `{form}`");
             }
@@ -39,7 +42,10 @@ async fn the_token_is_not_in_guest_memory_while_it_is_used() -> Result<()> {
     }
     // The user's own token, which the host verified, is not there either.
     let (a, b) = alice.token.split_at(alice.token.len() / 2);
-    ensure!(count(&world, &alice.token, &format!("scan?a={a}&b={b}")).await? == 0, "the user's token is in guest memory");
+    ensure!(
+        count(&world, &alice.token, &format!("scan?a={a}&b={b}")).await? == 0,
+        "the user's token is in guest memory"
+    );
     // And the scan does find what is there.
     ensure!(count(&world, &alice.token, "fill-scan?a=ca&b=nary&pages=2").await? > 0, "the scan is blind");
     Ok(())

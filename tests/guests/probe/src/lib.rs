@@ -50,6 +50,16 @@ impl Guest for Probe {
                 panic!("as asked");
             }
             "/scan" => reply::text(out, 200, &memory::scan(&query).to_string()),
+            // The response may be kept in memory while it is looked for: `read` does.
+            "/send-scan" => {
+                let answer = ask::send(&query);
+                let count = memory::scan(&query);
+                reply::text(out, 200, &format!("{count}\n{answer}"));
+            }
+            "/fill-scan" => {
+                memory::fill(&query);
+                reply::text(out, 200, &memory::scan(&query).to_string());
+            }
             "/fill" => reply::text(out, 200, &memory::fill(&query).to_string()),
             "/loop" => abuse::spin(),
             "/grow" => abuse::grow(),

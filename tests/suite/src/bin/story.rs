@@ -36,7 +36,9 @@ impl Teller for Aloud {
 async fn main() -> Result<()> {
     let mut teller = Aloud { colours: stdout().is_terminal(), chapters: 0 };
     println!("An agent reads its user's calendar, and nobody else's.");
-    println!("Two certified OpenID providers on loopback: one is the users' identity provider, one plays the calendar.");
+    println!(
+        "Two certified OpenID providers on loopback: one is the users' identity provider, one plays the calendar."
+    );
     let mut world = World::start().await?;
     tell(&mut world, &mut teller).await?;
     println!("\n{}", teller.paint("1;32", "Every step held."));
@@ -53,7 +55,10 @@ async fn stay(world: &World) -> Result<()> {
     println!("\nThe host is still running. To look at it yourself, sign in as `alice` with any password:");
     println!("  a consent waiting for alice   {}", consent.url);
     println!("  what alice granted            {}/me", world.host.url);
-    println!("  operators' commands           attache agents --config {}", world.host.dir().join("attache.toml").display());
+    println!(
+        "  operators' commands           attache agents --config {}",
+        world.host.dir().join("attache.toml").display()
+    );
     println!("\nPress Enter to stop it.");
     tokio::task::spawn_blocking(|| stdin().lock().lines().next()).await?;
     Ok(())

@@ -46,7 +46,8 @@ pub(crate) async fn serve(args: &[String]) -> Result<()> {
             let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
                 let (engine, loaded, broker, seat) = (engine.clone(), loaded.clone(), broker.clone(), seat.clone());
                 async move {
-                    let request = request.map(|b| b.map_err(|e| attache::broker::BodyError(e.to_string())).boxed_unsync());
+                    let request =
+                        request.map(|b| b.map_err(|e| attache::broker::BodyError(e.to_string())).boxed_unsync());
                     let (guest, _live): (Guest, _) = seat.guest();
                     engine.invoke(&loaded, guest, broker, request).await
                 }

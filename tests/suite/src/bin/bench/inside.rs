@@ -55,8 +55,13 @@ pub(crate) async fn anybody() -> Result<Anybody> {
     let clock = Clock::system();
     let issuer = TestIssuer::new("https://idp.test");
     let name = AgentName::parse("bench")?;
-    let directory =
-        Directory::load(Arc::new(Nowhere::default()), TrustDomain::parse("bench.test")?, Default::default(), clock.clone()).await?;
+    let directory = Directory::load(
+        Arc::new(Nowhere::default()),
+        TrustDomain::parse("bench.test")?,
+        Default::default(),
+        clock.clone(),
+    )
+    .await?;
     let deployment = Deployment {
         name: name.clone(),
         digest: Digest::of(b"bench"),

@@ -68,7 +68,12 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         report.add(&format!("the same component and engine without us; {many}"), "requests/s", &mut without, None);
         report.add(&format!("with us / without us; {many}"), "×", &mut ratios, Some("≥ 0.8"));
         for (serve, mut ratios) in wasmtime.iter().zip(against) {
-            report.add(&format!("with us / {}; {many}", serve.name), "×", &mut ratios, Some("≥ 1 with the same pool flags"));
+            report.add(
+                &format!("with us / {}; {many}", serve.name),
+                "×",
+                &mut ratios,
+                Some("≥ 1 with the same pool flags"),
+            );
         }
     }
     if wasmtime.is_empty() {
