@@ -140,9 +140,12 @@ fn plain(name: &str) -> String {
 pub struct Verifier {
     documents: Arc<dyn Documents>,
     clock: Clock,
-    sources: RwLock<HashMap<(Issuer, Option<Url>), Arc<KeySource>>>,
+    sources: RwLock<HashMap<Place, Arc<KeySource>>>,
     verified: Cache,
 }
+
+/// An issuer, and where its metadata is if not at the usual place.
+type Place = (Issuer, Option<Url>);
 
 impl Verifier {
     /// Reads keys through these documents. Nothing is fetched before the first token comes.
