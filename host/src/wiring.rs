@@ -121,7 +121,7 @@ impl Host {
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
         let oauth = OAuth::new(client.clone(), clock.clone());
-        let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), agent.terms.clone())).collect();
+        let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), Arc::new(agent.terms.clone()))).collect();
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
             .await
             .map_err(StartError::Directory)?;

@@ -148,7 +148,7 @@ impl Broker for Desk {
                 .map_err(unwritable)?;
             let outcome = if who.agent().terms().reveal {
                 let written = attempt.written().await.map_err(unwritable)?;
-                self.0.token(&written, &held).await
+                self.0.token(&written, &held).await.map_err(refuse_vault)
             } else {
                 Err(Refusal::Denied(format!(
                     "agent `{name}` may not see the bytes of a credential; set `reveal = true` under `[agents.{name}]`",
@@ -325,7 +325,10 @@ fn refuse_vault(error: VaultError) -> Refusal {
 
 fn refuse_consent(error: ConsentError) -> Refusal {
     tracing::warn!(%error, "no consent session was started");
-    Refusal::Unavailable(error.to_string())
+    match error {
+        ConsentError::ReturnUrl(_) | ConsentError::NoUser => Refusal::Denied(error.to_string()),
+        error => Refusal::Unavailable(error.to_string()),
+    }
 }
 
 fn refuse_carry(error: CarryError) -> Refusal {

@@ -1,11 +1,9 @@
-//! Tokens that were verified lately.
+//! What was verified lately, until it expires.
 
-use super::jwks::KeySource;
-use super::precheck::LEEWAY;
-use super::{Authorizer, Bearer, VerifiedUser};
+use super::{Authorizer, Bearer};
 use crate::clock::Timestamp;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 /// So many tokens are remembered; above, those that expired go first, then any eighth.
 const MAX_ENTRIES: usize = 10_000;
@@ -26,29 +24,25 @@ impl Name {
     }
 }
 
-/// A user, and what must still be true for it to count.
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub user: Arc<VerifiedUser>,
-    pub source: Arc<KeySource>,
-    pub generation: u64,
-}
+/// A bounded memory of values by the names of tokens. Looking takes a shared lock for as long as a clone takes.
+pub(super) struct Cache<T>(RwLock<HashMap<Name, (Timestamp, T)>>);
 
-#[derive(Default)]
-pub(super) struct Cache(RwLock<HashMap<Name, Entry>>);
-
-impl Cache {
-    /// What was verified under this name, if it has not expired since. Whether its key still counts is the caller's to
-    /// ask.
-    pub(super) fn find(&self, name: &Name, now: Timestamp) -> Option<Entry> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).filter(|entry| entry.lives(now)).cloned()
+impl<T: Clone> Cache<T> {
+    pub(super) fn new() -> Self {
+        Self(RwLock::default())
     }
 
-    pub(super) fn keep(&self, name: Name, entry: Entry, now: Timestamp) {
+    /// What is remembered under this name, if it has not expired since.
+    pub(super) fn find(&self, name: &Name, now: Timestamp) -> Option<T> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name).filter(|(expires_at, _)| now < *expires_at).map(|(_, value)| value.clone())
+    }
+
+    /// Remembers a value until then, unless room is needed.
+    pub(super) fn keep(&self, name: Name, expires_at: Timestamp, value: T, now: Timestamp) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES {
-            entries.retain(|_, entry| entry.lives(now));
+            entries.retain(|_, (expires_at, _)| now < *expires_at);
         }
         if entries.len() >= MAX_ENTRIES {
             let mut place = 0_usize;
@@ -57,12 +51,45 @@ impl Cache {
                 !place.is_multiple_of(8)
             });
         }
-        entries.insert(name, entry);
+        entries.insert(name, (expires_at, value));
     }
 }
 
-impl Entry {
-    fn lives(&self, now: Timestamp) -> bool {
-        now < self.user.expires_at().plus(LEEWAY)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(number: u32) -> Name {
+        Name(crate::ids::sha256(&number.to_le_bytes()))
+    }
+
+    fn kept(cache: &Cache<u32>) -> usize {
+        cache.0.read().unwrap().len()
+    }
+
+    #[test]
+    fn a_value_is_found_until_it_expires() {
+        let cache = Cache::new();
+        let at = Timestamp::from_secs;
+        cache.keep(name(1), at(10), 1, at(0));
+        assert_eq!(cache.find(&name(1), at(9)), Some(1));
+        assert_eq!(cache.find(&name(1), at(10)), None);
+        assert_eq!(cache.find(&name(2), at(9)), None);
+    }
+
+    #[test]
+    fn it_does_not_grow_with_the_tokens() {
+        let cache = Cache::new();
+        let at = Timestamp::from_secs;
+        for number in 0..30_000 {
+            cache.keep(name(number), at(10), number, at(0));
+            assert_eq!(cache.find(&name(number), at(0)), Some(number));
+        }
+        assert!((8_000..=MAX_ENTRIES).contains(&kept(&cache)), "{}", kept(&cache));
+        // Once they have expired they all make room for the next.
+        for number in 0..3_000 {
+            cache.keep(name(100_000 + number), at(30), number, at(20));
+        }
+        assert!(kept(&cache) <= 3_000);
     }
 }

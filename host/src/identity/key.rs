@@ -71,10 +71,6 @@ impl Key {
     fn is(&self, other: &Self) -> bool {
         self.kid == other.kid && self.algorithms == other.algorithms && self.material == other.material
     }
-
-    fn could_be_taken_for(&self, other: &Self) -> bool {
-        self.kid.is_some() && self.kid == other.kid && self.algorithms.iter().any(|alg| other.algorithms.contains(alg))
-    }
 }
 
 /// Those keys of a JWK set (RFC 7517 §5) that we can use.
@@ -83,8 +79,7 @@ pub(super) struct KeySet {
 }
 
 impl KeySet {
-    /// Reads each key by itself, so that an odd one does not take the others with it. Keys that cannot be told apart by
-    /// their id are all left out: which of them is meant would be the order's choice.
+    /// Reads each key by itself, so that an odd one does not take the others with it.
     ///
     /// # Errors
     /// When it is no key set at all, or has more than 64 keys.
@@ -102,14 +97,17 @@ impl KeySet {
                 Err(why) => tracing::debug!(place, why, "a key of an issuer is left out"),
             }
         }
+<<<<<<< HEAD
         let twins: Vec<bool> =
             (0..keys.len()).map(|i| (0..keys.len()).any(|j| i != j && keys[i].could_be_taken_for(&keys[j]))).collect();
         let mut twins = twins.into_iter();
         keys.retain(|_| !twins.next().unwrap_or(false));
+=======
+>>>>>>> b1
         Ok(Self { keys })
     }
 
-    /// The one key that a token means.
+    /// The one key that a token means. Where several could be meant, none is: it would be the order's choice.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, Rejected> {
         let mut fitting = self
             .keys
@@ -120,7 +118,11 @@ impl KeySet {
             (Some(key), None) => Ok(key),
             (None, _) => Err(Rejected::Key(format!("{} for `{algorithm}`", shown(kid.unwrap_or_default())))),
             (Some(_), Some(_)) => {
+<<<<<<< HEAD
                 Err(Rejected::Key(format!("that is the only one for `{algorithm}`; the token names none")))
+=======
+                Err(Rejected::Key(format!("{} that is the only one for `{algorithm}`", shown(kid.unwrap_or_default()))))
+>>>>>>> b1
             }
         }
     }

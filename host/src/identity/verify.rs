@@ -1,9 +1,9 @@
 //! From bytes to a verified user.
 
 use super::authorizer::{self, Authorizer};
-use super::cache::{Cache, Entry, Name};
+use super::cache::{Cache, Name};
 use super::jwks::{Documents, KeySource};
-use super::precheck::{Claims, Compact, MAX_TOKEN_BYTES, TokenType};
+use super::precheck::{Claims, Compact, LEEWAY, MAX_TOKEN_BYTES, TokenType};
 use super::rejected::{Rejected, shown};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{Issuer, UserId};
@@ -138,14 +138,25 @@ fn plain(name: &str) -> String {
 pub struct Verifier {
     documents: Arc<dyn Documents>,
     clock: Clock,
-    sources: RwLock<HashMap<(Issuer, Option<Url>), Arc<KeySource>>>,
-    verified: Cache,
+    sources: RwLock<HashMap<Place, Arc<KeySource>>>,
+    verified: Cache<Remembered>,
 }
+
+/// A user, and the keys that must still be the issuer's for it to count.
+#[derive(Clone)]
+struct Remembered {
+    user: Arc<VerifiedUser>,
+    source: Arc<KeySource>,
+    generation: u64,
+}
+
+/// An issuer, and where its metadata is if not at the usual place.
+type Place = (Issuer, Option<Url>);
 
 impl Verifier {
     /// Reads keys through these documents. Nothing is fetched before the first token comes.
     pub fn new(documents: Arc<dyn Documents>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { documents, clock, sources: RwLock::default(), verified: Cache::default() })
+        Arc::new(Self { documents, clock, sources: RwLock::default(), verified: Cache::new() })
     }
 
     /// Verifies a user's token for an agent with this authorizer.
@@ -171,7 +182,8 @@ impl Verifier {
         claims.check_times(now)?;
         authorizer::admit(&rules, &claims)?;
         let user = VerifiedUser::prove(claims, bearer.expose());
-        self.verified.keep(name, Entry { user: user.clone(), source, generation }, now);
+        let expires_at = user.expires_at.plus(LEEWAY);
+        self.verified.keep(name, expires_at, Remembered { user: user.clone(), source, generation }, now);
         Ok(user)
     }
 
@@ -221,12 +233,12 @@ impl Verifier {
     /// Who was verified by this token before, if it and its issuer's keys still count.
     async fn known(&self, name: &Name) -> Option<Arc<VerifiedUser>> {
         let now = self.clock.now();
-        let entry = self.verified.find(name, now)?;
-        if entry.source.still_vouches(entry.generation, now) {
-            return Some(entry.user);
+        let known = self.verified.find(name, now)?;
+        if known.source.still_vouches(known.generation, now) {
+            return Some(known.user);
         }
-        let (_, generation) = entry.source.current().await.ok()?;
-        (generation == entry.generation).then_some(entry.user)
+        let (_, generation) = known.source.current().await.ok()?;
+        (generation == known.generation).then_some(known.user)
     }
 
     /// An issuer's keys. Only issuers of the configuration get here, so the table does not grow with requests.

@@ -93,6 +93,21 @@ async fn a_changed_token_is_refused() {
 }
 
 #[tokio::test]
+async fn no_byte_of_a_token_can_be_changed() {
+    let bed = Bed::new();
+    let token = bed.token("alice");
+    for place in 0..token.len() {
+        for byte in [b'A', b'Q', b'.', b'-'] {
+            let mut changed = token.clone().into_bytes();
+            changed[place] = byte;
+            if changed != token.as_bytes() {
+                bed.refused(&String::from_utf8(changed).unwrap()).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_header_that_asks_for_more_than_we_do_is_refused() {
     let bed = Bed::new();
     let kid = bed.issuer.kid("ES256");

@@ -1,6 +1,7 @@
 //! An identity provider in memory, with real keys: how tests get a verified user the honest way.
 //!
 //! Tests of other packages take this file in by its path.
+#![allow(clippy::unwrap_used, reason = "only tests call this, and in a test a panic is the report")]
 
 use attache::clock::Timestamp;
 use attache::identity::{Bearer, Documents};

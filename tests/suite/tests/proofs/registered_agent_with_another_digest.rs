@@ -1,0 +1,8 @@
+//! Refused: E0616: field `digest` of struct `RegisteredAgent` is private
+
+use attache::directory::RegisteredAgent;
+use attache::ids::Digest;
+
+pub fn forge(agent: &mut RegisteredAgent) {
+    agent.digest = Digest::of(b"other");
+}
