@@ -97,13 +97,6 @@ impl KeySet {
                 Err(why) => tracing::debug!(place, why, "a key of an issuer is left out"),
             }
         }
-<<<<<<< HEAD
-        let twins: Vec<bool> =
-            (0..keys.len()).map(|i| (0..keys.len()).any(|j| i != j && keys[i].could_be_taken_for(&keys[j]))).collect();
-        let mut twins = twins.into_iter();
-        keys.retain(|_| !twins.next().unwrap_or(false));
-=======
->>>>>>> b1
         Ok(Self { keys })
     }
 
@@ -118,11 +111,7 @@ impl KeySet {
             (Some(key), None) => Ok(key),
             (None, _) => Err(Rejected::Key(format!("{} for `{algorithm}`", shown(kid.unwrap_or_default())))),
             (Some(_), Some(_)) => {
-<<<<<<< HEAD
-                Err(Rejected::Key(format!("that is the only one for `{algorithm}`; the token names none")))
-=======
                 Err(Rejected::Key(format!("{} that is the only one for `{algorithm}`", shown(kid.unwrap_or_default()))))
->>>>>>> b1
             }
         }
     }
