@@ -176,6 +176,31 @@ async fn a_thousand_callers_make_one_token_request() {
     assert_eq!(bench.vault.grants().len(), 1);
 }
 
+/// Nobody is held back here, so that some look the grant up just before a flight lands and ask for one just after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_around_a_landing_do_not_spend_the_refresh_token_again() {
+    let bench = Arc::new(Bench::new().await);
+    let who = bench.bind("calendar", "alice").await;
+    let refresh = bench.saas.issue("first");
+    bench.keep(&who, "google", &scopes("read"), tokens("old", Some(&refresh))).await;
+    for round in 1..=300 {
+        bench.clock.advance(HOUR);
+        let callers = (0..16).map(|_| {
+            let (bench, who) = (bench.clone(), who.clone());
+            tokio::spawn(async move {
+                while bench.saas.refreshes() < round {
+                    bench.token(&who, "google", &scopes("read")).await.unwrap();
+                }
+                text(&bench.token(&who, "google", &scopes("read")).await.unwrap())
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            assert_eq!(caller.await.unwrap(), format!("access-r{}", round - 1));
+        }
+        assert_eq!(bench.saas.refreshes(), round);
+    }
+}
+
 #[tokio::test]
 async fn a_caller_that_goes_away_does_not_lose_the_rotated_token() {
     let bench = Arc::new(Bench::new().await);
