@@ -80,7 +80,9 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => Timestamp(
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis().try_into().unwrap_or(u64::MAX)),
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |d| d.as_millis().try_into().unwrap_or(u64::MAX)),
             ),
             Source::Held(at) => Timestamp(at.load(Ordering::Relaxed)),
         }

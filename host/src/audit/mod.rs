@@ -7,7 +7,7 @@
 mod record;
 mod trail;
 
-pub use record::{codes, Action, Actor, AgentRef, Decision, Outcome, Phase, Record};
+pub use record::{Action, Actor, AgentRef, Decision, Outcome, Phase, Record, codes};
 pub use trail::{Attempt, Deed, Trail, Written};
 
 use futures_util::future::BoxFuture;
@@ -58,7 +58,8 @@ pub struct Filter {
 pub struct Entry {
     /// Place of the opening record.
     pub seq: u64,
-    /// When it was opened, in milliseconds since 1970.
+    /// When it was opened. Written as the record's own `at`: JSON has no place for the name twice.
+    #[serde(skip)]
     pub at: crate::clock::Timestamp,
     /// The record as opened; its outcome is the closing record's when there is one.
     #[serde(flatten)]

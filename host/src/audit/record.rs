@@ -132,6 +132,8 @@ pub mod codes {
     pub const RESUME: &str = "agent.resume";
     /// The host started.
     pub const START: &str = "host.start";
+    /// Records before this one could not be written; its detail says how many. Written by the journal itself.
+    pub const GAP: &str = "audit.gap";
 }
 
 /// Allowed, refused or failed.

@@ -1,8 +1,8 @@
 //! The broker's messages: plain data in both directions.
 
+pub use crate::egress::{Body, BodyError};
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;
-pub use crate::egress::{Body, BodyError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,11 +5,13 @@
 
 mod desk;
 mod messages;
+mod seat;
 
-pub use desk::Desk;
+pub use desk::{Desk, DeskParts};
 pub use messages::{
     Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
+pub use seat::Seat;
 
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;
@@ -26,7 +28,7 @@ pub trait Broker: Send + Sync {
         &self,
         wat: &WorkloadAccessToken,
         outbound: Outbound,
-    ) -> BoxFuture<'static, Result<::http::Response<Body>, Refusal>>;
+    ) -> BoxFuture<'static, Result<http::Response<Body>, Refusal>>;
 
     /// Gives up a credential.
     fn release(&self, wat: &WorkloadAccessToken, credential: CredentialId);

@@ -1,1 +1,173 @@
-//! (Written by its room's author.)
+//! The command line: one file per verb.
+//!
+//! `serve` and `dev` are the host; every other verb talks to a running host, over its administration socket or at its
+//! public URL. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+mod admin;
+mod agents;
+mod audit;
+mod call;
+mod component;
+mod deploy;
+mod dev;
+mod grants;
+mod invoke;
+mod new;
+mod place;
+mod providers;
+mod serve;
+mod table;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "attache",
+    version,
+    about = "Runs AI agents as WebAssembly components and holds their credentials",
+    long_about = "Attaché runs AI agents as WebAssembly components and is the only thing in the building that holds credentials. \
+                  An agent asks for \"a calendar credential\" of the user it serves; it gets a handle, and the host attaches \
+                  the token to the request outside the agent.",
+    after_help = "Examples:\n  \
+                  attache new calendar && cd calendar && attache dev    write an agent\n  \
+                  attache serve --config attache.toml                   run a host\n  \
+                  attache deploy calendar.wasm --publisher \"Example Ltd\"\n  \
+                  attache invoke calendar --token-file token --data @ask.json\n  \
+                  attache audit --agent calendar --since 1h",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Args)]
+struct Global {
+    /// The configuration file [default: attache.toml, where there is one]
+    #[arg(long, global = true, env = "ATTACHE_CONFIG", value_name = "FILE", help_heading = "Global options")]
+    config: Option<PathBuf>,
+    /// The host's data folder, which holds its socket [default: what the configuration says, or .attache]
+    #[arg(long, global = true, env = "ATTACHE_DATA_DIR", value_name = "DIR", help_heading = "Global options")]
+    data_dir: Option<PathBuf>,
+    /// The host's administration socket [default: attache.sock in the data folder]
+    #[arg(long, global = true, env = "ATTACHE_SOCKET", value_name = "FILE", help_heading = "Global options")]
+    socket: Option<PathBuf>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Global options")]
+    format: Format,
+    /// How to write the log, which goes to standard error; ATTACHE_LOG filters it, such as `attache=debug`
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Global options")]
+    log_format: Format,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the host
+    Serve(serve::Serve),
+    /// Work on an agent: rebuild and reload on save, with two users and a calendar that need no outside service
+    Dev(dev::Dev),
+    /// Make the project of a new agent
+    New(new::New),
+    /// Deploy a component under a name
+    Deploy(deploy::Deploy),
+    /// Call an agent
+    Invoke(invoke::Invoke),
+    /// Which agents there are, who made them, and what each can do
+    Agents(agents::Agents),
+    /// Which credential providers there are
+    Providers(providers::Providers),
+    /// What users granted to agents
+    Grants(grants::Grants),
+    /// Who did what, for whom, allowed or refused, and why
+    Audit(audit::Audit),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors; clap knows which is which.
+        Err(error) => error.exit(),
+    };
+    start_log(cli.global.log_format);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", table::printable_lines(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let many = matches!(cli.verb, Verb::Serve(_) | Verb::Dev(_));
+    let mut runtime = match many {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    runtime.enable_all().build()?.block_on(async {
+        let global = &cli.global;
+        match cli.verb {
+            Verb::Serve(verb) => verb.run(global).await,
+            Verb::Dev(verb) => verb.run(global).await,
+            Verb::New(verb) => verb.run(global),
+            Verb::Deploy(verb) => verb.run(global).await,
+            Verb::Invoke(verb) => verb.run(global).await,
+            Verb::Agents(verb) => verb.run(global).await,
+            Verb::Providers(verb) => verb.run(global).await,
+            Verb::Grants(verb) => verb.run(global).await,
+            Verb::Audit(verb) => verb.run(global).await,
+        }
+    })
+}
+
+fn start_log(format: Format) {
+    use tracing_subscriber::EnvFilter;
+    let filter =
+        EnvFilter::try_from_env("ATTACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,attache=info,guest=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start, in tests, keeps the first.
+    let _ = match format {
+        Format::Text => log.with_target(false).try_init(),
+        Format::Json => log.json().flatten_event(true).try_init(),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_explains_itself() {
+        for verb in Cli::command().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+            for argument in verb.get_arguments() {
+                assert!(
+                    argument.get_help().is_some() || argument.get_id() == "help",
+                    "{} {}",
+                    verb.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

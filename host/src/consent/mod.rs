@@ -4,10 +4,14 @@
 //! sends back is exchanged only when the user at the other end is that user; anybody else stores nothing for anybody and
 //! leaves an audit record. Sessions live ten minutes, a `state` works once and is stored hashed.
 
+mod callback;
+mod error;
 mod flow;
 mod session;
 
-pub use flow::{Callback, ConsentError, Consents, Landing, Started, View};
+pub use callback::{Callback, Landing};
+pub use error::ConsentError;
+pub use flow::{Consents, Started, View};
 pub use session::{ConsentSession, Stage};
 
 use crate::clock::Timestamp;

@@ -76,7 +76,11 @@ pub enum CarryError {
 ///
 /// # Errors
 /// [`CarryError`].
-pub async fn carry(client: &Client, passage: Passage<'_>, request: Request<Body>) -> Result<Response<Body>, CarryError> {
+pub async fn carry(
+    client: &Client,
+    passage: Passage<'_>,
+    request: Request<Body>,
+) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
     let checked = Raw(request).check(client, passage.destinations)?;
     let times = Times {
@@ -184,8 +188,7 @@ impl Checked {
         text.extend_from_slice(b"Bearer ");
         text.extend_from_slice(secret.expose());
         // The header borrows these bytes, and they are wiped when the last holder lets go.
-        let mut value =
-            HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
         // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
         value.set_sensitive(true);
         let headers = request.headers_mut();

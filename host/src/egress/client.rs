@@ -51,7 +51,9 @@ impl ClientConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// A file of extra roots.
-    #[error("`{path}` holds no readable PEM certificates ({reason}); name a file with at least one `CERTIFICATE` block")]
+    #[error(
+        "`{path}` holds no readable PEM certificates ({reason}); name a file with at least one `CERTIFICATE` block"
+    )]
     Roots {
         /// Which file.
         path: PathBuf,
@@ -200,7 +202,9 @@ fn tls(config: &ClientConfig) -> Result<rustls::ClientConfig, ClientError> {
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::Tls(e.to_string()))?;
     match rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider) {
-        Ok(verifier) => Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()),
+        Ok(verifier) => {
+            Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+        }
         // A development machine without CA certificates still reaches itself over http; every https fails closed.
         Err(error) if config.allow_loopback && config.extra_roots.is_empty() => {
             tracing::warn!(%error, "no certificates to trust: https will fail");

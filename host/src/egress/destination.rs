@@ -74,7 +74,13 @@ impl Destination {
         let port = match authority.port() {
             Some(port) => port.as_u16(),
             // `host:` and ports out of range parse as an authority without a port.
-            None if authority.as_str().len() == authority.host().len() => if secure { 443 } else { 80 },
+            None if authority.as_str().len() == authority.host().len() => {
+                if secure {
+                    443
+                } else {
+                    80
+                }
+            }
             None => return false,
         };
         secure == self.secure
@@ -138,7 +144,9 @@ pub fn check_url(url: &Url) -> Result<(), Malformed> {
     let why = match url.scheme() {
         "https" | "http" if host.is_empty() => "it names no host",
         "http" if !names_loopback(host) => "it must be https",
-        "https" | "http" if !url.username().is_empty() || url.password().is_some() => "it holds a user name or password",
+        "https" | "http" if !url.username().is_empty() || url.password().is_some() => {
+            "it holds a user name or password"
+        }
         "https" | "http" if url.fragment().is_some() => "it has a fragment",
         "https" | "http" => return Ok(()),
         _ => "it must be https",

@@ -212,12 +212,7 @@ fn json(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Adds the secret with every byte replaced that `keeps` does not keep, if there is one.
-fn escaped(
-    secret: &[u8],
-    keeps: &dyn Fn(u8) -> bool,
-    replace: impl Fn(&mut Vec<u8>, u8),
-    add: &mut dyn FnMut(&[u8]),
-) {
+fn escaped(secret: &[u8], keeps: &dyn Fn(u8) -> bool, replace: impl Fn(&mut Vec<u8>, u8), add: &mut dyn FnMut(&[u8])) {
     if secret.iter().all(|&byte| keeps(byte)) {
         return;
     }

@@ -3,14 +3,29 @@
 //! `Bearer` → [`Verifier`] → [`VerifiedUser`] → [`Binding`] → [`WorkloadAccessToken`]. Each arrow is one function, and
 //! what follows does not accept what came before.
 
+mod algorithm;
 mod authorizer;
 mod binding;
+mod cache;
+mod documents;
+mod host;
 mod jwks;
+mod key;
 mod precheck;
+mod rejected;
+mod roca;
+mod strict;
 mod verify;
 mod wat;
+#[cfg(test)]
+mod wycheproof;
 
+pub use algorithm::Algorithm;
 pub use authorizer::{Authorizer, ClaimRule, Condition, IssuerRule};
 pub use binding::Binding;
-pub use verify::{Bearer, Rejected, VerifiedUser, Verifier};
+pub use host::{HostKey, HostKeyError};
+pub use jwks::Documents;
+pub use precheck::TokenType;
+pub use rejected::Rejected;
+pub use verify::{Bearer, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};

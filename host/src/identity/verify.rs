@@ -1,1 +1,241 @@
-//! (Written by its room's author.)
+//! From bytes to a verified user.
+
+use super::authorizer::{self, Authorizer};
+use super::cache::{Cache, Entry, Name};
+use super::jwks::{Documents, KeySource};
+use super::precheck::{Claims, Compact, MAX_TOKEN_BYTES, TokenType};
+use super::rejected::{Rejected, shown};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{Issuer, UserId};
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use subtle::ConstantTimeEq as _;
+use url::Url;
+
+/// A token as it was sent (RFC 6750 §2.1). Nothing is known about it.
+pub struct Bearer(Secret);
+
+impl Bearer {
+    /// From a request's headers. Tokens in bodies and URLs are not looked for.
+    ///
+    /// # Errors
+    /// [`Rejected::Missing`] where there is no authorization header or one of another scheme; [`Rejected::Header`] where
+    /// there are several, or it holds no single token of at most 16 KiB.
+    pub fn from_header(headers: &http::HeaderMap) -> Result<Self, Rejected> {
+        let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+        let value = values.next().ok_or(Rejected::Missing)?.as_bytes();
+        if values.next().is_some() {
+            return Err(Rejected::Header("there are several"));
+        }
+        let (scheme, token) = match value.iter().position(|byte| *byte == b' ') {
+            Some(space) => (&value[..space], value[space..].trim_ascii()),
+            None => (value, &[][..]),
+        };
+        if !scheme.eq_ignore_ascii_case(b"bearer") {
+            return Err(Rejected::Missing);
+        }
+        if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
+            return Err(Rejected::Header("the token has not 1 to 16,384 bytes"));
+        }
+        if !token.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)) {
+            return Err(Rejected::Header("the token has characters that no token has"));
+        }
+        Ok(Self(Secret::new(token.to_vec())))
+    }
+
+    pub(super) fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+/// A human whose token was signed by an issuer that is trusted here, and is admitted.
+///
+/// Made only by [`Verifier`]. Who it is, is `iss` and `sub` ([`VerifiedUser::id`]); the same human comes with another
+/// token after every refresh. Share it with [`Arc`]; it cannot be cloned, changed or read from bytes.
+pub struct VerifiedUser {
+    id: UserId,
+    claims: Map<String, Value>,
+    client: Option<String>,
+    scopes: Vec<String>,
+    expires_at: Timestamp,
+    token: Secret,
+}
+
+impl VerifiedUser {
+    /// The one place where the proof is made. Private to this file: the caller has checked signature, times and rules.
+    fn prove(claims: Claims, token: &[u8]) -> Arc<Self> {
+        Arc::new(Self {
+            id: UserId { issuer: claims.issuer, subject: claims.subject },
+            claims: claims.all,
+            client: claims.client,
+            scopes: claims.scopes,
+            expires_at: claims.expires_at,
+            token: Secret::new(token.to_vec()),
+        })
+    }
+
+    /// Who: issuer and subject.
+    pub fn id(&self) -> &UserId {
+        &self.id
+    }
+
+    /// All claims, as signed.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// One claim, by its top-level name.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name)
+    }
+
+    /// The client that the token was made for.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// The token's scopes.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// `exp`.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// What to call the user on a page: `name`, `preferred_username`, `email` or the subject, without control characters
+    /// and at most 64 characters long. Says nothing about who it is.
+    pub fn display_name(&self) -> String {
+        let named = ["name", "preferred_username", "email"].into_iter().filter_map(|claim| self.claim(claim)?.as_str());
+        named.map(plain).find(|name| !name.is_empty()).unwrap_or_else(|| plain(self.id.subject.as_str()))
+    }
+
+    /// The token itself.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+}
+
+/// Only who it is: neither claims nor token.
+impl fmt::Debug for VerifiedUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifiedUser({})", self.id)
+    }
+}
+
+/// Without controls and without the marks that reverse or hide text, which could make one name look like another.
+fn plain(name: &str) -> String {
+    let hidden =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    name.chars().filter(|c| !c.is_control() && !hidden(*c)).take(64).collect::<String>().trim().to_owned()
+}
+
+/// Verifies tokens. One for the host: it holds every issuer's keys and the tokens that were verified lately.
+pub struct Verifier {
+    documents: Arc<dyn Documents>,
+    clock: Clock,
+    sources: RwLock<HashMap<(Issuer, Option<Url>), Arc<KeySource>>>,
+    verified: Cache,
+}
+
+impl Verifier {
+    /// Reads keys through these documents. Nothing is fetched before the first token comes.
+    pub fn new(documents: Arc<dyn Documents>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { documents, clock, sources: RwLock::default(), verified: Cache::default() })
+    }
+
+    /// Verifies a user's token for an agent with this authorizer.
+    ///
+    /// A token that was verified before takes a hash and a look-up, until it expires or its issuer's keys change. Waits
+    /// for the network where keys are missing, never longer than one renewal.
+    ///
+    /// # Errors
+    /// [`Rejected`], with the reason for the log.
+    pub async fn verify(&self, bearer: &Bearer, authorizer: &Authorizer) -> Result<Arc<VerifiedUser>, Rejected> {
+        let name = Name::of(bearer, authorizer);
+        if let Some(user) = self.known(&name).await {
+            return Ok(user);
+        }
+        let token = Compact::split(bearer.expose())?;
+        let header = token.header()?;
+        // Read before the signature is checked, since they say whose it should be; used for that alone until it is.
+        let claims = Claims::parse(&token.payload)?;
+        let rules = authorizer.candidates(&claims.issuer, &header)?;
+        let source = self.source(&claims.issuer, rules.first().and_then(|rule| rule.discovery_url.as_ref()))?;
+        let generation = source.check(&token, &header).await?;
+        let now = self.clock.now();
+        claims.check_times(now)?;
+        authorizer::admit(&rules, &claims)?;
+        let user = VerifiedUser::prove(claims, bearer.expose());
+        self.verified.keep(name, Entry { user: user.clone(), source, generation }, now);
+        Ok(user)
+    }
+
+    /// Verifies the ID token that answers a sign-in of our own (OIDC Core §3.1.3.7): signature by the issuer's keys, `iss`
+    /// byte for byte, `aud` with our client id, `azp` where there are several audiences, times, and the nonce.
+    ///
+    /// # Errors
+    /// [`Rejected`], with the reason for the log.
+    pub async fn verify_sign_in(
+        &self,
+        id_token: &Secret,
+        issuer: &Issuer,
+        client_id: &str,
+        nonce: &str,
+    ) -> Result<Arc<VerifiedUser>, Rejected> {
+        let token = Compact::split(id_token.expose())?;
+        let header = token.header()?;
+        if header.typ == TokenType::AccessToken {
+            return Err(Rejected::Type("`at+jwt`".into()));
+        }
+        let claims = Claims::parse(&token.payload)?;
+        if &claims.issuer != issuer {
+            return Err(Rejected::Issuer(shown(claims.issuer.as_str())));
+        }
+        self.source(issuer, None)?.check(&token, &header).await?;
+        claims.check_times(self.clock.now())?;
+        if claims.issued_at.is_none() {
+            return Err(Rejected::SignIn("it has no `iat`"));
+        }
+        if !claims.audiences.iter().any(|audience| audience == client_id) {
+            return Err(Rejected::Audience);
+        }
+        match claims.all.get("azp").map(Value::as_str) {
+            None if claims.audiences.len() > 1 => {
+                return Err(Rejected::SignIn("it has several audiences and no `azp`"));
+            }
+            Some(party) if party != Some(client_id) => return Err(Rejected::SignIn("its `azp` is another client")),
+            _ => {}
+        }
+        let answered = claims.all.get("nonce").and_then(Value::as_str).unwrap_or_default();
+        if nonce.is_empty() || !bool::from(answered.as_bytes().ct_eq(nonce.as_bytes())) {
+            return Err(Rejected::SignIn("its `nonce` is another"));
+        }
+        Ok(VerifiedUser::prove(claims, id_token.expose()))
+    }
+
+    /// Who was verified by this token before, if it and its issuer's keys still count.
+    async fn known(&self, name: &Name) -> Option<Arc<VerifiedUser>> {
+        let now = self.clock.now();
+        let entry = self.verified.find(name, now)?;
+        if entry.source.still_vouches(entry.generation, now) {
+            return Some(entry.user);
+        }
+        let (_, generation) = entry.source.current().await.ok()?;
+        (generation == entry.generation).then_some(entry.user)
+    }
+
+    /// An issuer's keys. Only issuers of the configuration get here, so the table does not grow with requests.
+    fn source(&self, issuer: &Issuer, discovery_url: Option<&Url>) -> Result<Arc<KeySource>, Rejected> {
+        let place = (issuer.clone(), discovery_url.cloned());
+        if let Some(source) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
+            return Ok(source.clone());
+        }
+        let made = KeySource::new(issuer.clone(), discovery_url, self.documents.clone(), self.clock.clone())?;
+        Ok(self.sources.write().unwrap_or_else(PoisonError::into_inner).entry(place).or_insert(made).clone())
+    }
+}

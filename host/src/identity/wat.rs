@@ -1,1 +1,87 @@
-//! (Written by its room's author.)
+//! Workload access tokens: what the engine side presents for every credential call.
+
+use super::Binding;
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{fill_random, sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// No token lives longer.
+const MAX_LIFE: Duration = Duration::from_secs(10 * 60);
+/// So many locks, so that invocations rarely meet at one.
+const SHARDS: usize = 16;
+
+/// An opaque token, 256 random bits, that stands for one binding while its invocation runs.
+///
+/// It never enters guest memory and never leaves our own services. No `Debug`, no `Clone`, no way to its bytes but
+/// [`WatTable::resolve`].
+pub struct WorkloadAccessToken(Zeroizing<[u8; 32]>);
+
+/// The live tokens of this host, by their SHA-256: whoever reads the table learns no token.
+pub struct WatTable {
+    clock: Clock,
+    shards: [RwLock<HashMap<[u8; 32], Entry>>; SHARDS],
+}
+
+struct Entry {
+    binding: Arc<Binding>,
+    expires_at: Timestamp,
+}
+
+/// The life of a token: dropping it revokes the token at once.
+#[must_use = "dropping it revokes the token"]
+pub struct Live {
+    table: Arc<WatTable>,
+    name: [u8; 32],
+}
+
+impl WatTable {
+    /// Without tokens.
+    pub fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self { clock, shards: Default::default() })
+    }
+
+    /// A token for this binding, for at most ten minutes whatever `ttl` says, and what keeps it alive.
+    pub fn mint(self: &Arc<Self>, binding: Arc<Binding>, ttl: Duration) -> (WorkloadAccessToken, Live) {
+        let mut token = Zeroizing::new([0; 32]);
+        fill_random(token.as_mut_slice());
+        let name = sha256(token.as_slice());
+        let expires_at = self.clock.now().plus(ttl.min(MAX_LIFE));
+        let mut shard = self.shard(&name).write().unwrap_or_else(PoisonError::into_inner);
+        shard.insert(name, Entry { binding, expires_at });
+        drop(shard);
+        (WorkloadAccessToken(token), Live { table: self.clone(), name })
+    }
+
+    /// Whom it stands for; none where it is unknown, expired or revoked.
+    pub fn resolve(&self, wat: &WorkloadAccessToken) -> Option<Arc<Binding>> {
+        let name = sha256(wat.0.as_slice());
+        let now = self.clock.now();
+        let shard = self.shard(&name).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&name).filter(|entry| now < entry.expires_at).map(|entry| entry.binding.clone())
+    }
+
+    /// How many have been minted and not revoked.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, name: &[u8; 32]) -> &RwLock<HashMap<[u8; 32], Entry>> {
+        &self.shards[usize::from(name[0]) % SHARDS]
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let entry = self.table.shard(&self.name).write().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        // The binding may be the last reference to the user's token: wiped here, outside the lock.
+        drop(entry);
+    }
+}

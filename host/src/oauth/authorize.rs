@@ -50,7 +50,9 @@ pub enum CallbackError {
     #[error("the callback names the issuer `{0}`, which is not the one that was asked")]
     Mismatch(String),
     /// There is nothing to compare with.
-    #[error("the callback names the issuer `{0}` and the configuration none; add `issuer` to the provider if that is it")]
+    #[error(
+        "the callback names the issuer `{0}` and the configuration none; add `issuer` to the provider if that is it"
+    )]
     Unknown(String),
     /// Discovery failed.
     #[error(transparent)]

@@ -66,7 +66,11 @@ impl OAuth {
     ///
     /// # Errors
     /// Discovery's, and [`OAuthError::Configuration`] where a configured parameter is one of ours.
-    pub async fn authorization_url(&self, provider: &Provider, request: &AuthorizationRequest) -> Result<Url, OAuthError> {
+    pub async fn authorization_url(
+        &self,
+        provider: &Provider,
+        request: &AuthorizationRequest,
+    ) -> Result<Url, OAuthError> {
         match &provider.endpoints {
             Endpoints::Static { authorization, .. } => authorize::url(provider, authorization, request),
             Endpoints::Discovery { issuer } => {

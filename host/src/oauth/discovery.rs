@@ -61,7 +61,10 @@ impl Discovery {
             }
             Err(error) => {
                 let mut all = self.known();
-                let known = all.get_mut(issuer).filter(|known| now.since(known.fetched_at) < USABLE).ok_or_else(|| error.clone())?;
+                let known = all
+                    .get_mut(issuer)
+                    .filter(|known| now.since(known.fetched_at) < USABLE)
+                    .ok_or_else(|| error.clone())?;
                 tracing::warn!(%issuer, %error, "discovery failed; the last document is used on");
                 known.ask_at = now.plus(AGAIN);
                 Ok(Arc::clone(&known.metadata))

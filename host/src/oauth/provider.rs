@@ -189,7 +189,10 @@ impl Provider {
         (!joined.is_empty()).then_some(joined)
     }
 
-    fn check_parameters<'a>(&self, names: impl Iterator<Item = std::borrow::Cow<'a, str>>) -> Result<(), ProviderError> {
+    fn check_parameters<'a>(
+        &self,
+        names: impl Iterator<Item = std::borrow::Cow<'a, str>>,
+    ) -> Result<(), ProviderError> {
         for name in names {
             if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
                 return Err(ProviderError::Reserved { provider: self.name.clone(), parameter: name.into_owned() });

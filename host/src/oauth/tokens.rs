@@ -93,7 +93,8 @@ pub(super) fn refused(status: u16, body: &[u8], sent: &[&Secret]) -> OAuthError 
 fn refusal(answer: Answer<'_>, sent: &[&Secret]) -> OAuthError {
     let Some(Text(error)) = answer.error else { return unreadable("it holds neither token nor error") };
     // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E.
-    let proper = (1..=100).contains(&error.len()) && error.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let proper =
+        (1..=100).contains(&error.len()) && error.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if !proper || quotes(&error, sent) {
         return unreadable("its error code is malformed");
     }
@@ -112,7 +113,8 @@ fn refusal(answer: Answer<'_>, sent: &[&Secret]) -> OAuthError {
 fn quotes(text: &str, sent: &[&Secret]) -> bool {
     sent.iter().any(|secret| {
         !secret.is_empty()
-            && (secret.expose_text().is_some_and(|secret| text.contains(secret)) || Scrubber::new(secret).finds_in(text.as_bytes()))
+            && (secret.expose_text().is_some_and(|secret| text.contains(secret))
+                || Scrubber::new(secret).finds_in(text.as_bytes()))
     })
 }
 
@@ -142,7 +144,9 @@ fn lifetime(value: &Value) -> Result<Option<Duration>, OAuthError> {
         _ => None,
     };
     match seconds {
-        Some(seconds) if !seconds.is_nan() => Ok(Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_LIFE).trunc()))),
+        Some(seconds) if !seconds.is_nan() => {
+            Ok(Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_LIFE).trunc())))
+        }
         _ => Err(unreadable("its `expires_in` is not a number of seconds")),
     }
 }

@@ -1,1 +1,121 @@
-//! (Written by its room's author.)
+//! Keys of the vault: (account, workload, user, provider), derived from a binding and from nothing else.
+//!
+//! A [`Place`] finds; only a [`VaultKey`] opens. The host's own revocations, which have no binding, open a row with a
+//! [`RetiredKey`], made from a row that is already gone from the vault; what it opens goes to the provider's revocation
+//! endpoint and nowhere else.
+
+use super::seal::{SealError, Sealer, push_part};
+use super::tokens::Tokens;
+use super::{GrantRow, PendingRevocation};
+use crate::identity::Binding;
+use crate::ids::{Account, ProviderName, Scopes, UserId};
+use std::sync::Arc;
+
+/// Which rows a binding may open at one provider. No `Clone`, no way to make one without a [`Binding`].
+pub struct VaultKey(Place);
+
+impl VaultKey {
+    /// Of the bound workload and user, at this provider. None for a binding without a user.
+    pub fn of(account: &Account, who: &Binding, provider: &ProviderName) -> Option<Self> {
+        let user = who.user()?.id();
+        Some(Self(Place::new(account, who.agent().identity().id.as_str(), user, provider)))
+    }
+
+    /// Where its rows are.
+    pub(super) fn place(&self) -> &Place {
+        &self.0
+    }
+
+    /// Seals these tokens into the row, which must be complete but for its sealed bytes.
+    pub(super) fn seal(&self, sealer: &Sealer, mut row: GrantRow, tokens: &Tokens) -> Result<Held, SealError> {
+        let facts = facts_of(&row);
+        row.sealed = sealer.seal(&[SCHEMA, &self.0.0, &facts], tokens.plain())?;
+        Ok(Held::with(row, facts))
+    }
+
+    /// Opens a row, if it was sealed for this key.
+    pub(super) fn open(&self, sealer: &Sealer, held: &Held) -> Result<Tokens, SealError> {
+        open_at(&self.0, sealer, held)
+    }
+}
+
+/// The key of a grant that was revoked here and is still to be revoked at the provider.
+pub(super) struct RetiredKey(Place);
+
+impl RetiredKey {
+    pub(super) fn of(account: &Account, pending: &PendingRevocation) -> Self {
+        Self(Place::of_row(account, &pending.row))
+    }
+
+    pub(super) fn open(&self, sealer: &Sealer, held: &Held) -> Result<Tokens, SealError> {
+        open_at(&self.0, sealer, held)
+    }
+}
+
+fn open_at(place: &Place, sealer: &Sealer, held: &Held) -> Result<Tokens, SealError> {
+    let plain = sealer.open(&[SCHEMA, &place.0, &held.facts], &held.row.sealed)?;
+    Tokens::read(plain).ok_or(SealError::Unreadable)
+}
+
+/// Where rows are: account, workload, user and provider, length-prefixed. Proves nothing; it finds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place(Arc<[u8]>);
+
+impl Place {
+    pub(super) fn of_row(account: &Account, row: &GrantRow) -> Self {
+        Self::new(account, &row.workload, &row.user, &row.provider)
+    }
+
+    fn new(account: &Account, workload: &str, user: &UserId, provider: &ProviderName) -> Self {
+        let parts = [account.as_str(), workload, user.issuer.as_str(), user.subject.as_str(), provider.as_str()];
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+        for part in parts {
+            push_part(&mut bytes, part.as_bytes());
+        }
+        Self(bytes.into())
+    }
+}
+
+/// A row in memory, still sealed, with what is computed from it once.
+pub(super) struct Held {
+    pub(super) row: GrantRow,
+    /// What the user was asked for and the provider granted: the scopes that may be used.
+    pub(super) usable: Scopes,
+    facts: Vec<u8>,
+}
+
+impl Held {
+    pub(super) fn new(row: GrantRow) -> Self {
+        let facts = facts_of(&row);
+        Self::with(row, facts)
+    }
+
+    fn with(row: GrantRow, facts: Vec<u8>) -> Self {
+        // Granted beyond what was asked for is not used: the user did not read it on our page.
+        let beyond = row.asked.missing(&row.granted);
+        let usable = beyond.missing(&row.granted);
+        Self { row, usable, facts }
+    }
+}
+
+/// Names the form of the associated data; changes when anything below does.
+const SCHEMA: &[u8] = b"attache vault 1";
+/// The kind of row, so that another kind sealed under the same place can never pass for one.
+const KIND: &[u8] = b"oauth2 grant";
+
+/// Everything else in the row that stands in the clear: changing any of it in the store makes the row unreadable.
+fn facts_of(row: &GrantRow) -> Vec<u8> {
+    let mut facts = Vec::with_capacity(192);
+    push_part(&mut facts, KIND);
+    push_part(&mut facts, &row.id.bytes());
+    push_part(&mut facts, &row.generation.to_be_bytes());
+    push_part(&mut facts, row.asked.joined().as_bytes());
+    push_part(&mut facts, row.granted.joined().as_bytes());
+    push_part(&mut facts, &row.created_at.millis().to_be_bytes());
+    push_part(&mut facts, &row.updated_at.millis().to_be_bytes());
+    match row.expires_at {
+        Some(at) => push_part(&mut facts, &at.millis().to_be_bytes()),
+        None => push_part(&mut facts, b""),
+    }
+    facts
+}

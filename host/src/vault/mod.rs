@@ -4,17 +4,19 @@
 //! sealed bytes are bound to it as associated data, so a row copied over another does not open. What releases a token
 //! takes a [`crate::audit::Written`].
 
+mod cache;
 mod grants;
 mod key;
 mod keyring;
 mod refresh;
 mod revoke;
 mod seal;
+mod tokens;
 
 pub use grants::{Grant, GrantStatus, Token, Vault, VaultError};
 pub use key::VaultKey;
 pub use keyring::{KeyRing, KeyRingError};
-pub use seal::{Sealed, Sealer};
+pub use seal::{SealError, Sealed, Sealer};
 
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, ProviderName, Scopes, UserId};
@@ -73,7 +75,12 @@ pub trait Rows: Send + Sync {
     /// Revocations that are due.
     fn due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PendingRevocation>, RowsError>>;
     /// Postpones one, or removes it when `next_at` is none.
-    fn reschedule(&self, id: GrantId, attempts: u32, next_at: Option<Timestamp>) -> BoxFuture<'_, Result<(), RowsError>>;
+    fn reschedule(
+        &self,
+        id: GrantId,
+        attempts: u32,
+        next_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), RowsError>>;
 }
 
 /// The rows could not be read or written. Nothing was changed.

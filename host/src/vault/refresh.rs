@@ -1,1 +1,339 @@
-//! (Written by its room's author.)
+//! Renewing tokens ahead of their expiry: one flight per grant, whoever asks and whoever goes away.
+//!
+//! A refresh token may work only once (RFC 6749 §6, RFC 9700 §4.14.2). So a flight is a task of its own, which a caller
+//! that goes away does not stop; what the provider sent is durable before anybody uses it; and what could not be
+//! written is kept, sealed, to be written by the next flight instead of being asked for again.
+
+use super::grants::{Parts, VaultError};
+use super::key::{Held, Place, VaultKey};
+use super::tokens::Tokens;
+use super::{GrantRow, PendingRevocation};
+use crate::audit::{Action, Attempt, Outcome, codes};
+use crate::clock::Timestamp;
+use crate::identity::Binding;
+use crate::ids::{GrantId, Scopes};
+use crate::oauth::{OAuthError, Provider, TokenSet};
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a caller with a token that is still valid waits for the next one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a provider that failed is left alone while the token is still valid.
+const REST: Duration = Duration::from_secs(30);
+/// Renewed at least this long before the expiry.
+const AHEAD: Duration = Duration::from_secs(60);
+/// When the provider did not say how long a token lives.
+const ASSUMED: Duration = Duration::from_secs(3600);
+/// Not released this shortly before the expiry: it would be over when it arrives.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// How far an access token is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// Release it.
+    Fresh,
+    /// Renew it; it may still be released.
+    Due,
+    /// It must not be released.
+    Over,
+}
+
+impl Age {
+    /// Due in the last fifth of its life or its last minute, whichever is longer, but not before half of it: a token
+    /// of thirty seconds would be due at once otherwise.
+    pub(super) fn of(row: &GrantRow, renewable: bool, now: Timestamp) -> Self {
+        let Some(expires_at) = row.expires_at else {
+            return if renewable && now >= row.updated_at.plus(ASSUMED) { Self::Due } else { Self::Fresh };
+        };
+        let lifetime = expires_at.since(row.updated_at);
+        if now >= expires_at.minus(MARGIN.min(lifetime / 4)) {
+            return Self::Over;
+        }
+        let ahead = AHEAD.max(lifetime / 5).min(lifetime / 2);
+        if renewable && now >= expires_at.minus(ahead) { Self::Due } else { Self::Fresh }
+    }
+}
+
+type Flight = Shared<BoxFuture<'static, Result<(), VaultError>>>;
+
+/// Refreshes on their way, and what is remembered between them.
+#[derive(Default)]
+pub(super) struct Flights(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    flying: HashMap<GrantId, Flight>,
+    /// Not to be tried before, while the token is still valid.
+    resting: HashMap<GrantId, Timestamp>,
+    /// Renewed at the provider but not written yet.
+    unsaved: HashMap<GrantId, Arc<Held>>,
+}
+
+impl Flights {
+    pub(super) fn resting(&self, id: GrantId, now: Timestamp) -> bool {
+        self.state().resting.get(&id).is_some_and(|until| now < *until)
+    }
+
+    /// Forgets what is remembered of a grant that was replaced or removed.
+    pub(super) fn forget(&self, id: GrantId) {
+        let mut state = self.state();
+        state.resting.remove(&id);
+        state.unsaved.remove(&id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a flight even if its task panics.
+struct Landing {
+    parts: Arc<Parts>,
+    id: GrantId,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.parts.flights.state().flying.remove(&self.id);
+    }
+}
+
+impl Parts {
+    /// Waits for the renewal of this grant. None when it changed since it was looked up.
+    pub(super) async fn renewed(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        who: &Arc<Binding>,
+        provider: &Arc<Provider>,
+        age: Age,
+    ) -> Option<Result<(), VaultError>> {
+        let flight = self.flight(held, who, provider)?;
+        if age == Age::Over {
+            return Some(flight.await);
+        }
+        Some(tokio::time::timeout(PATIENCE, flight).await.unwrap_or(Ok(())))
+    }
+
+    /// The flight of this grant: the one that is on its way, or a new one.
+    fn flight(self: &Arc<Self>, held: &Arc<Held>, who: &Arc<Binding>, provider: &Arc<Provider>) -> Option<Flight> {
+        let id = held.row.id;
+        let mut state = self.flights.state();
+        if let Some(flight) = state.flying.get(&id) {
+            return Some(flight.clone());
+        }
+        // A flight changes the cache before it lands, and it lands under this lock: whoever looked the grant up before
+        // must not spend its refresh token once more.
+        if self.cache.by_id(id)?.row.generation != held.row.generation {
+            return None;
+        }
+        let (parts, held, who, provider) = (self.clone(), held.clone(), who.clone(), provider.clone());
+        let task = tokio::spawn(async move {
+            let landing = Landing { parts, id };
+            let result = landing.parts.refresh(&held, &who, &provider).await;
+            landing.parts.remember(id, &result);
+            result
+        });
+        let flight = async move { task.await.unwrap_or(Err(VaultError::Stopped)) }.boxed().shared();
+        state.flying.insert(id, flight.clone());
+        Some(flight)
+    }
+
+    fn remember(&self, id: GrantId, result: &Result<(), VaultError>) {
+        let mut state = self.flights.state();
+        match result {
+            Err(VaultError::Provider(_)) => {
+                state.resting.insert(id, self.clock.now().plus(REST));
+            }
+            _ => {
+                state.resting.remove(&id);
+            }
+        }
+    }
+
+    /// Open, act, close. The record is durable before the refresh token leaves the vault.
+    async fn refresh(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        who: &Arc<Binding>,
+        provider: &Arc<Provider>,
+    ) -> Result<(), VaultError> {
+        let detail = json!({ "grant": held.row.id, "scopes": held.row.granted });
+        let attempt = self.trail.open(who, Action::new(codes::REFRESH, provider.name.as_str()).with(detail))?;
+        let result = self.refresh_attempted(&attempt, held, provider).await;
+        attempt.close(match &result {
+            Ok(lost) if lost.is_empty() => Outcome::allowed(),
+            Ok(lost) => Outcome::allowed_with(format!("the provider no longer grants `{}`", lost.joined())),
+            Err(VaultError::GrantGone) => Outcome::refused("the provider no longer honours the grant; it was removed"),
+            Err(error) => Outcome::failed(with_cause(error)),
+        });
+        result.map(|_| ())
+    }
+
+    /// The scopes that the provider took away.
+    async fn refresh_attempted(
+        self: &Arc<Self>,
+        attempt: &Attempt,
+        held: &Arc<Held>,
+        provider: &Arc<Provider>,
+    ) -> Result<Scopes, VaultError> {
+        let written = attempt.written().await?;
+        let key = VaultKey::of(&self.account, written.binding(), &provider.name).ok_or(VaultError::Missing)?;
+        let tokens = key.open(&self.sealer, held)?;
+        let unsaved = self.flights.state().unsaved.get(&held.row.id).cloned();
+        if let Some(next) = unsaved.filter(|next| next.row.generation == held.row.generation + 1) {
+            return self.save(key.place(), held, next).await;
+        }
+        let Some(refresh) = tokens.refresh() else {
+            self.remove_dead(key.place(), held).await?;
+            return Err(VaultError::GrantGone);
+        };
+        // Counted from before the request: the provider counted from some moment after.
+        let now = self.clock.now();
+        match self.oauth.refresh(provider, &refresh).await {
+            Ok(fresh) => {
+                // Many providers keep the refresh token and do not repeat it (RFC 6749 §6).
+                let next = Tokens::new(&fresh.access, Some(fresh.refresh.as_ref().unwrap_or(&refresh)));
+                let next = Arc::new(key.seal(&self.sealer, next_row(&held.row, &fresh, now), &next)?);
+                self.flights.state().unsaved.insert(held.row.id, next.clone());
+                let saved = self.save(key.place(), held, next).await;
+                if matches!(saved, Err(VaultError::GrantGone)) {
+                    self.disown(provider, held, fresh).await;
+                }
+                saved
+            }
+            Err(OAuthError::GrantGone) => {
+                self.remove_dead(key.place(), held).await?;
+                Err(VaultError::GrantGone)
+            }
+            Err(error) => Err(VaultError::Provider(Arc::new(error))),
+        }
+    }
+
+    /// Makes the renewed row durable, then visible. It fails when the grant was revoked or given anew meanwhile: a
+    /// flight never brings a revoked grant back.
+    async fn save(&self, place: &Place, held: &Held, next: Arc<Held>) -> Result<Scopes, VaultError> {
+        let _turn = self.turn(place).await;
+        let replaced = self.rows.replace(held.row.generation, next.row.clone()).await?;
+        self.flights.state().unsaved.remove(&held.row.id);
+        if replaced {
+            let lost = next.usable.missing(&held.usable);
+            self.cache.put(place.clone(), next);
+            return Ok(lost);
+        }
+        if self.unchanged(held) {
+            self.cache.remove(held.row.id);
+        }
+        Err(VaultError::GrantGone)
+    }
+
+    /// Removes a grant that the provider does not know any more, or that cannot be renewed. Nothing is left to revoke.
+    async fn remove_dead(&self, place: &Place, held: &Held) -> Result<(), VaultError> {
+        let _turn = self.turn(place).await;
+        if !self.unchanged(held) {
+            return Ok(());
+        }
+        let id = held.row.id;
+        let pending =
+            PendingRevocation { grant: id, row: held.row.clone(), attempts: 0, next_at: self.clock.now().plus(REST) };
+        self.rows.revoke(id, pending).await?;
+        self.cache.remove(id);
+        self.flights.forget(id);
+        if let Err(error) = self.rows.reschedule(id, 0, None).await {
+            tracing::warn!(%error, grant = %id, "the provider will be told of a grant that it ended itself");
+        }
+        Ok(())
+    }
+
+    fn unchanged(&self, held: &Held) -> bool {
+        self.cache.by_id(held.row.id).is_some_and(|now| now.row.generation == held.row.generation)
+    }
+
+    /// The grant was revoked while the provider renewed it: the queued revocation knows only the earlier tokens, so
+    /// these are given back here, once.
+    async fn disown(&self, provider: &Provider, held: &Held, fresh: TokenSet) {
+        if self.cache.by_id(held.row.id).is_some() {
+            return;
+        }
+        let (token, hint) = match &fresh.refresh {
+            Some(refresh) => (refresh, "refresh_token"),
+            None => (&fresh.access, "access_token"),
+        };
+        self.tell(provider, &held.row, token, hint).await;
+    }
+}
+
+fn next_row(row: &GrantRow, fresh: &TokenSet, now: Timestamp) -> GrantRow {
+    GrantRow {
+        granted: fresh.scopes.clone().unwrap_or_else(|| row.granted.clone()),
+        updated_at: now,
+        expires_at: fresh.expires_in.map(|lifetime| now.plus(lifetime)),
+        generation: row.generation + 1,
+        sealed: Vec::new(),
+        ..row.clone()
+    }
+}
+
+/// The error and its causes in one line, for the audit trail.
+pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ProviderName, UserId};
+
+    fn row(lifetime: Option<u64>) -> GrantRow {
+        let at = Timestamp::from_secs(1_000_000);
+        GrantRow {
+            id: GrantId::random(),
+            workload: "spiffe://test/agent/calendar".into(),
+            user: UserId { issuer: "https://idp.test".parse().unwrap(), subject: "alice".parse().unwrap() },
+            provider: ProviderName::parse("calendar").unwrap(),
+            asked: Scopes::default(),
+            granted: Scopes::default(),
+            created_at: at,
+            updated_at: at,
+            expires_at: lifetime.map(|secs| at.plus(Duration::from_secs(secs))),
+            generation: 1,
+            sealed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_ahead_of_its_expiry_and_never_used_after() {
+        use Age::{Due, Fresh, Over};
+        for (lifetime, renewable, after, expect) in [
+            (Some(3600), true, 0, Fresh),
+            (Some(3600), true, 2879, Fresh),
+            (Some(3600), true, 2880, Due),
+            (Some(3600), true, 3594, Due),
+            (Some(3600), true, 3595, Over),
+            (Some(3600), false, 3594, Fresh),
+            (Some(3600), false, 3595, Over),
+            (Some(200), true, 139, Fresh),
+            (Some(200), true, 140, Due),
+            (Some(30), true, 14, Fresh),
+            (Some(30), true, 15, Due),
+            (Some(0), true, 0, Over),
+            (None, true, 3599, Fresh),
+            (None, true, 3600, Due),
+            (None, true, 1_000_000, Due),
+            (None, false, 1_000_000, Fresh),
+        ] {
+            let row = row(lifetime);
+            let now = row.updated_at.plus(Duration::from_secs(after));
+            assert_eq!(Age::of(&row, renewable, now), expect, "{lifetime:?} {renewable} after {after} s");
+        }
+    }
+}

@@ -1,1 +1,12 @@
+//! What the tests of the whole host share: real parts, a browser without a screen, a caller, and the story.
 
+pub mod browser;
+pub mod call;
+pub mod host;
+pub mod html;
+pub mod issuer;
+pub mod operator;
+pub mod story;
+pub mod testbed;
+pub mod walk;
+pub mod world;

@@ -1,1 +1,78 @@
-fn main() {}
+//! Development commands: `cargo xtask …`. Uses std and anyhow only, for it is the first thing that a newcomer compiles.
+
+mod bed;
+mod guests;
+mod run;
+mod suite;
+mod up;
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Development commands
+
+  cargo xtask demo     builds everything and tells the story: two users, two agents, one of them rogue
+  cargo xtask test     every test, lint and doc test, on a fresh machine too: fetches what it needs
+  cargo xtask bench    measures against the same engine without us
+  cargo xtask up       starts a host and its test bed, and leaves them running; prints an env file
+  cargo xtask down     stops them
+  cargo xtask guests   builds the agents, for wasm32-wasip2
+  cargo xtask install  installs the test bed (from npm, into `.cache`)
+
+What is needed besides Rust: a C compiler, and npm for the test bed.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("demo") => demo(),
+        Some("test") => suite::test(&arguments[1..]),
+        Some("bench") => bench(&arguments[1..]),
+        Some("up") => up::up(),
+        Some("down") => up::down(),
+        Some("guests") => guests::build().map(drop),
+        Some("install") => bed::install(),
+        Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => {
+            eprintln!("error: there is no command `{other}`\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+        None => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo() -> Result<()> {
+    run::heading("the test bed");
+    bed::install()?;
+    run::heading("the agents");
+    let built = guests::build()?;
+    run::heading("the host");
+    run::cargo(["build", "--package", "attache", "--package", "suite", "--bins"])?;
+    run::heading("the story");
+    run::command(run::built("story")).env("ATTACHE_GUESTS", built).done("the story did not hold")
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    let built = guests::build()?;
+    run::heading("the host, optimised");
+    run::cargo(["build", "--release", "--package", "attache", "--package", "suite", "--bins"])?;
+    run::heading("the benchmark");
+    run::command(run::target().join("release/bench"))
+        .args(arguments)
+        .env("ATTACHE_GUESTS", built)
+        .done("the benchmark failed")
+}

@@ -1,0 +1,87 @@
+//! A seat at the desk: what one invocation holds while it runs.
+
+use super::Refusal;
+use crate::identity::Live;
+use crate::ids::{CredentialId, InvocationId, Scopes};
+use crate::oauth::Provider;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most credential handles that one invocation may hold at once.
+const MAX_HELD: usize = 64;
+
+/// All invocations that run now.
+pub(super) struct Seats(Mutex<HashMap<InvocationId, Place>>);
+
+struct Place {
+    return_url: Option<String>,
+    held: HashMap<CredentialId, Held>,
+}
+
+/// The right to use a credential: which provider, and for what it was asked. The token itself stays in the vault.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) provider: Arc<Provider>,
+    pub(super) wanted: Scopes,
+}
+
+impl Held {
+    pub(super) fn detail(&self) -> serde_json::Value {
+        serde_json::json!({ "provider": self.provider.name.as_str(), "scopes": self.wanted.to_vec() })
+    }
+}
+
+/// Keeps an invocation seated. Dropping it ends the workload access token and forgets every credential handle.
+pub struct Seat {
+    seats: Arc<Seats>,
+    invocation: InvocationId,
+    _live: Live,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.lock().remove(&self.invocation);
+    }
+}
+
+impl Seats {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(HashMap::new())))
+    }
+
+    pub(super) fn take(self: &Arc<Self>, invocation: InvocationId, return_url: Option<String>, live: Live) -> Seat {
+        self.lock().insert(invocation, Place { return_url, held: HashMap::new() });
+        Seat { seats: self.clone(), invocation, _live: live }
+    }
+
+    pub(super) fn hold(&self, invocation: InvocationId, id: CredentialId, held: Held) -> Result<(), Refusal> {
+        let mut seats = self.lock();
+        let place = seats.get_mut(&invocation).ok_or(Refusal::NotBound)?;
+        if place.held.len() >= MAX_HELD {
+            return Err(Refusal::Denied(format!("an invocation holds at most {MAX_HELD} credentials; drop one first")));
+        }
+        place.held.insert(id, held);
+        Ok(())
+    }
+
+    pub(super) fn held(&self, invocation: InvocationId, id: CredentialId) -> Result<Held, Refusal> {
+        let seats = self.lock();
+        let place = seats.get(&invocation).ok_or(Refusal::NotBound)?;
+        place.held.get(&id).cloned().ok_or_else(|| Refusal::InvalidRequest("this credential was given up".into()))
+    }
+
+    pub(super) fn release(&self, invocation: InvocationId, id: CredentialId) {
+        if let Some(place) = self.lock().get_mut(&invocation) {
+            place.held.remove(&id);
+        }
+    }
+
+    pub(super) fn return_url(&self, invocation: InvocationId) -> Result<Option<String>, Refusal> {
+        self.lock().get(&invocation).map(|place| place.return_url.clone()).ok_or(Refusal::NotBound)
+    }
+
+    /// A panic while the lock was held leaves a map that is still whole: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<InvocationId, Place>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

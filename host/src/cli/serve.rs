@@ -1,0 +1,82 @@
+//! `attache serve`: the host, until it is told to stop.
+
+use super::Global;
+use super::admin::patiently;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::{config, http, wiring};
+use anyhow::Context as _;
+use clap::Args;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Everything is in the configuration.
+#[derive(Args)]
+#[command(
+    after_help = "The configuration is read once. SIGTERM or SIGINT lets invocations in flight end, then stops.\n\n\
+                        Example:\n  attache serve --config /etc/attache/attache.toml"
+)]
+pub(super) struct Serve {}
+
+impl Serve {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        close_memory()?;
+        let mut settings = config::load(&global.required_config()?)?;
+        if let Some(dir) = &global.data_dir {
+            settings.data_dir = std::path::absolute(dir)?;
+        }
+        announce(&settings);
+        let host = patiently("starting", wiring::Host::start(settings, Clock::system())).await?;
+        http::serve(host, stopped()?).await?;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// No core dump, and no other process of this account reads this one's memory: it holds credentials.
+fn close_memory() -> anyhow::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .context("core dumps cannot be turned off")?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .context("this process's memory cannot be closed to others")?;
+    Ok(())
+}
+
+fn announce(settings: &Settings) {
+    if settings.development {
+        tracing::warn!("=====================================================================================");
+        tracing::warn!("DEVELOPMENT: loopback addresses and plain http are allowed. Never serve real users so.");
+        tracing::warn!("=====================================================================================");
+    }
+    let tls = match (&settings.tls, &settings.proxy) {
+        (Some(_), _) => "TLS ends here",
+        (None, Some(_)) => "TLS ends at the proxy",
+        (None, None) => "no TLS",
+    };
+    tracing::info!(
+        listen = %settings.listen,
+        public_url = %settings.public_url,
+        data = %settings.data_dir.display(),
+        providers = settings.providers.len(),
+        agents = settings.agents.len(),
+        "{tls}"
+    );
+    if settings.sign_in.is_none() {
+        tracing::info!("there is no `[sign_in]`: users cannot consent at this host's own pages");
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+pub(super) fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; invocations in flight may end");
+    })
+}

@@ -1,0 +1,149 @@
+//! Secrets by reference: `{ file = "…" }` or `{ env = "…" }`, never inline.
+
+use crate::secret::Secret;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Where a secret is. Reading the configuration does not read it; [`SecretRef::resolve`] does.
+pub(super) enum SecretRef {
+    File(PathBuf),
+    Env(String),
+}
+
+/// What is read in place of `[…]`'s secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// The secrets themselves.
+    Resolved,
+    /// Nothing: whoever only looks at the configuration does not need to be able to read them.
+    Left,
+}
+
+/// A file above this is no client secret.
+const MAX_BYTES: u64 = 64 << 10;
+
+impl<'de> Deserialize<'de> for SecretRef {
+    /// Reads the value first and judges it afterwards, so that no message of the parser repeats an inline secret.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        let text = |value: &toml::Value| value.as_str().map(str::to_owned);
+        let reference = match value.as_table() {
+            Some(table) if table.len() == 1 => {
+                let file = table.get("file").and_then(text).map(|path| Self::File(path.into()));
+                file.or_else(|| table.get("env").and_then(text).map(Self::Env))
+            }
+            _ => None,
+        };
+        reference.ok_or_else(|| {
+            D::Error::custom(
+                "secrets do not stand in this file; write `{ file = \"path\" }` or `{ env = \"NAME\" }` instead, \
+                 and replace the secret if others could read it here",
+            )
+        })
+    }
+}
+
+impl SecretRef {
+    /// The secret. A file is relative to `base`; one line ending after it is not part of it.
+    pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
+        let (bytes, place) = match self {
+            Self::File(path) => (read_private(&base.join(path))?, format!("the file `{}`", path.display())),
+            Self::Env(name) => {
+                use std::os::unix::ffi::OsStringExt as _;
+                let value = std::env::var_os(name).ok_or_else(|| {
+                    format!("the environment variable `{name}` is not set; set it or use `{{ file = \"…\" }}`")
+                })?;
+                (Zeroizing::new(value.into_vec()), format!("the environment variable `{name}`"))
+            }
+        };
+        let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let end = end.strip_suffix(b"\r").unwrap_or(end);
+        if end.is_empty() {
+            return Err(format!("{place} holds no secret: it is empty"));
+        }
+        if std::str::from_utf8(end).is_err() || end.iter().any(u8::is_ascii_control) {
+            return Err(format!("{place} holds no secret: it must be one line of text"));
+        }
+        Ok(Arc::new(Secret::new(end.to_vec())))
+    }
+}
+
+/// A file that only its owner can read. Checked on the open file, so that it cannot be another one by then.
+fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| format!("the secret file `{shown}` cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(format!("`{shown}` is no file"));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(format!("the secret file `{shown}` is readable by others; run `chmod 600 {shown}`"));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(format!("the secret file `{shown}` is larger than {MAX_BYTES} bytes"));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn file(bytes: &[u8], mode: u32) -> (tempfile::TempDir, SecretRef) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (dir, SecretRef::File("secret".into()))
+    }
+
+    #[test]
+    fn a_private_file_is_read_without_its_line_ending() {
+        let (dir, reference) = file(b"s3cret\n", 0o600);
+        assert!(reference.resolve(dir.path()).unwrap().matches(&Secret::from_text("s3cret".into())));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_without_repeating_it() {
+        for mode in [0o640, 0o604, 0o644, 0o660] {
+            let (dir, reference) = file(b"s3cret", mode);
+            let error = reference.resolve(dir.path()).err().unwrap();
+            assert!(error.contains("readable by others; run `chmod 600"), "{error}");
+            assert!(!error.contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        for bytes in [&b""[..], b"\n", b"two\nlines", b"\xff\xfe"] {
+            let (dir, reference) = file(bytes, 0o600);
+            assert!(reference.resolve(dir.path()).is_err(), "{bytes:?}");
+        }
+        assert!(SecretRef::File("/nowhere/at/all".into()).resolve(Path::new("/")).is_err());
+        assert!(SecretRef::Env("ATTACHE_TEST_SURELY_UNSET".into()).resolve(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn an_inline_secret_is_refused_without_repeating_it() {
+        #[derive(Deserialize)]
+        struct Holder {
+            #[expect(dead_code, reason = "only whether it parses matters")]
+            secret: SecretRef,
+        }
+        for value in
+            ["\"s3cret\"", "5318008", "{ value = \"s3cret\" }", "[\"s3cret\"]", "{ file = \"a\", env = \"b\" }"]
+        {
+            let error = toml::from_str::<Holder>(&format!("secret = {value}")).err().unwrap();
+            assert!(error.message().starts_with("secrets do not stand in this file"), "{error}");
+            assert!(!error.message().contains("s3cret") && !error.message().contains("5318008"));
+        }
+    }
+}

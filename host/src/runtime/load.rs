@@ -1,0 +1,135 @@
+//! From bytes to something that can be invoked. No instruction of a component runs here.
+
+use super::Engine;
+use super::calls::OFFERED;
+use super::instance::Instance;
+use crate::ids::Digest;
+use std::sync::Arc;
+use wasmtime::component::Component;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// A component: compiled, linked and type checked. Once per version of an agent.
+pub struct Loaded {
+    digest: Digest,
+    imports: Vec<String>,
+    wants_reveal: bool,
+    pub(super) pre: ProxyPre<Instance>,
+}
+
+impl Loaded {
+    /// Of the bytes that it was loaded from.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The interfaces that it imports, with their versions, in its own order.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Whether it imports `attache:identity/reveal`, and so could turn credentials into bytes.
+    pub fn wants_reveal(&self) -> bool {
+        self.wants_reveal
+    }
+}
+
+/// Why bytes are nothing that this host can run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// A core module.
+    #[error("this is a core module, not a component; build it with `--target wasm32-wasip2`")]
+    CoreModule,
+    /// Not WebAssembly, or of a version that is none.
+    #[error("this is no WebAssembly component: {0}; build it with `--target wasm32-wasip2`")]
+    NotAComponent(String),
+    /// It wants something that is not linked.
+    #[error("the component imports `{name}`, which this host does not offer; {}", instead(.name))]
+    UnknownImport {
+        /// The import, with its version.
+        name: String,
+    },
+    /// It wants something that is linked, in another form.
+    #[error("the component imports an interface in a form that this host does not offer: {0}")]
+    ImportMismatch(String),
+    /// It answers no requests.
+    #[error("the component does not export `wasi:http/incoming-handler@0.2`, by which an agent is invoked")]
+    MissingExport,
+    /// It is a component, but not a valid one or not within the limits.
+    #[error("the component cannot be compiled: {0}")]
+    Compile(String),
+}
+
+/// What to do about an import that is not offered.
+fn instead(name: &str) -> &'static str {
+    if name.starts_with("wasi:sockets/") {
+        "agents reach the network through `wasi:http/outgoing-handler` and `attache:identity/credentials`"
+    } else if name.contains("@0.3") {
+        "build it for WASI 0.2"
+    } else {
+        "remove what imports it"
+    }
+}
+
+pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Loaded>, LoadError> {
+    check_preamble(bytes)?;
+    let component =
+        Component::from_binary(&engine.wasm, bytes).map_err(|error| LoadError::Compile(one_line(&error)))?;
+    let imports: Vec<String> =
+        component.component_type().imports(&engine.wasm).map(|(name, _)| name.to_owned()).collect();
+    if let Some(name) = imports.iter().find(|name| !offered(name)) {
+        return Err(LoadError::UnknownImport { name: name.clone() });
+    }
+    let wants_reveal = imports.iter().any(|name| name.starts_with("attache:identity/reveal@"));
+    let linker = if wants_reveal { &engine.linkers.revealing } else { &engine.linkers.plain };
+    let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::ImportMismatch(one_line(&error)))?;
+    let pre = ProxyPre::new(pre).map_err(|_| LoadError::MissingExport)?;
+    Ok(Arc::new(Loaded { digest: Digest::of(bytes), imports, wants_reveal, pre }))
+}
+
+/// The first eight bytes: magic, version, layer (Component Model, Binary §component-definitions).
+fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::CoreModule),
+        [0, b'a', b's', b'm', version @ ..] if version.len() >= 4 => {
+            Err(LoadError::NotAComponent("it has a version that this host does not read".into()))
+        }
+        _ => Err(LoadError::NotAComponent("it does not start as WebAssembly does".into())),
+    }
+}
+
+/// Whether this import is linked in a version that ours can stand for: for 0.x, the same x.
+fn offered(import: &str) -> bool {
+    let Some((interface, version)) = import.split_once('@') else { return false };
+    OFFERED.iter().any(|&(name, track)| {
+        name == interface && version.strip_prefix(track).is_some_and(|patch| patch.starts_with('.'))
+    })
+}
+
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_linked_interfaces_in_compatible_versions_are_offered() {
+        for good in ["wasi:http/types@0.2.0", "wasi:http/types@0.2.12", "attache:identity/credentials@0.1.9"] {
+            assert!(offered(good), "{good}");
+        }
+        for bad in [
+            "wasi:http/types",
+            "wasi:http/types@0.3.0",
+            "wasi:http/types@0.20.0",
+            "wasi:sockets/tcp@0.2.0",
+            "wasi:http/incoming-handler@0.2.0",
+            "attache:identity/credentials@0.10.0",
+            "attache:identity/other@0.1.0",
+            "",
+        ] {
+            assert!(!offered(bad), "{bad}");
+        }
+    }
+}

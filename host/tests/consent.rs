@@ -1,0 +1,310 @@
+//! Consent sessions: a code is exchanged in front of the user who started it, once, or not at all.
+
+mod support;
+
+use attache::audit::{Decision, codes};
+use attache::consent::{Callback, ConsentError, Landing, Stage, Started};
+use attache::ids::{ConsentId, ProviderName};
+use std::time::Duration;
+use support::{Bench, RETURN_URL, query, scopes, session_uri, text};
+use url::Url;
+
+/// A session of this user with agent `calendar` at `google`.
+async fn start(bench: &Bench, user: &str, return_url: Option<&str>) -> (ConsentId, Started) {
+    let who = bench.bind("calendar", user).await;
+    let started = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), return_url).await.unwrap();
+    (ConsentId::from_session_uri(&started.session_uri).unwrap(), started)
+}
+
+/// What the browser brings back once the user agreed at this URL.
+fn answer(bench: &Bench, url: &Url) -> Callback {
+    Callback {
+        state: Some(query(url, "state")),
+        code: Some(bench.saas.agree(url)),
+        iss: Some(bench.saas.url.clone()),
+        error: None,
+        error_description: None,
+    }
+}
+
+fn google() -> ProviderName {
+    ProviderName::parse("google").unwrap()
+}
+
+fn nothing_is_stored(bench: &Bench) {
+    assert!(bench.rows.rows.lock().unwrap().is_empty());
+    assert!(bench.vault.grants().is_empty());
+    assert_eq!(bench.saas.exchanges(), 0, "no code left the host");
+}
+
+/// The last refusal at this step: who was there, and why.
+fn refusal(bench: &Bench, action: &str) -> (Option<String>, String) {
+    let record = bench.records(action).pop().unwrap();
+    let outcome = record.outcome.unwrap();
+    assert_eq!(outcome.decision, Decision::Refused);
+    (record.actor.user.map(|user| user.subject.to_string()), outcome.reason)
+}
+
+#[tokio::test]
+async fn a_user_agrees_and_her_agent_gets_her_token() {
+    let bench = Bench::new().await;
+    let (id, started) = start(&bench, "alice", None).await;
+    assert_eq!(started.authorization_url, format!("https://attache.example/consent/{id}"));
+    assert!(!bench.consents.is_for_app(id).await.unwrap());
+    assert_eq!(bench.consents.agent_of(id).await.unwrap().as_str(), "calendar");
+    let alice = bench.user("alice").await;
+    let view = bench.consents.view(id, &alice).await.unwrap();
+    assert_eq!((view.agent.as_str(), view.publisher.as_str()), ("calendar", "calendar makers"));
+    assert_eq!((view.scopes, view.stage), (vec!["read".to_owned()], Stage::Started));
+    assert!(view.hosts.iter().any(|host| host.contains("api.example")), "{:?}", view.hosts);
+
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    assert_eq!(query(&url, "redirect_uri"), "https://attache.example/oauth2/callback/google");
+    assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::SignInNeeded)));
+    // A later token of the same human is the same user.
+    let alice = bench.user("alice").await;
+    let landing = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await.unwrap();
+    assert!(matches!(landing, Landing::Stored(view) if view.stage == Stage::Completed));
+    assert_eq!(bench.sessions.stage(id), Stage::Completed);
+
+    let who = bench.bind("calendar", "alice").await;
+    assert_eq!(text(&bench.token(&who, "google", &scopes("read")).await.unwrap()), "access-x0");
+    for (agent, user) in [("calendar", "bob"), ("rogue", "alice")] {
+        let who = bench.bind(agent, user).await;
+        assert!(bench.token(&who, "google", &scopes("read")).await.is_err());
+    }
+    let record = bench.records(codes::CONSENT_COMPLETE).pop().unwrap();
+    assert_eq!(record.outcome.unwrap().decision, Decision::Allowed);
+    assert_eq!(record.actor.user.unwrap().subject.as_str(), "alice");
+}
+
+#[tokio::test]
+async fn mallory_opening_alices_link_learns_nothing_and_spoils_nothing() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let mallory = bench.user("mallory").await;
+    assert!(matches!(bench.consents.view(id, &mallory).await, Err(ConsentError::NotYours)));
+    assert_eq!(refusal(&bench, codes::CONSENT_VIEW).0.as_deref(), Some("mallory"));
+    assert!(matches!(bench.consents.proceed(id, Some(&mallory)).await, Err(ConsentError::NotYours)));
+    assert_eq!(refusal(&bench, codes::CONSENT_PROCEED).0.as_deref(), Some("mallory"));
+    assert!(matches!(bench.consents.complete(id, &mallory).await, Err(ConsentError::NotYours)));
+    assert_eq!(refusal(&bench, codes::CONSENT_COMPLETE).0.as_deref(), Some("mallory"));
+    nothing_is_stored(&bench);
+
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await.unwrap();
+    assert_eq!(bench.vault.grants().len(), 1);
+}
+
+#[tokio::test]
+async fn alice_finishing_what_mallory_started_stores_nothing_for_anybody() {
+    for there in [Some("alice"), None] {
+        let bench = Bench::new().await;
+        let (id, _) = start(&bench, "mallory", None).await;
+        let mallory = bench.user("mallory").await;
+        let url = bench.consents.proceed(id, Some(&mallory)).await.unwrap();
+        let callback = answer(&bench, &url);
+        let (state, code) = (callback.state.clone(), callback.code.clone());
+        let there = match there {
+            Some(name) => Some(bench.user(name).await),
+            None => None,
+        };
+        let result = bench.consents.callback(&google(), callback, there.as_ref()).await;
+        assert!(matches!(result, Err(ConsentError::NotYours | ConsentError::SignInNeeded)));
+        assert_eq!(refusal(&bench, codes::CONSENT_COMPLETE).0.as_deref(), there.map(|_| "alice"));
+        assert_eq!(bench.sessions.stage(id), Stage::Failed);
+        // Nor does mallory, once she has the code.
+        let again = Callback { state, code, iss: Some(bench.saas.url.clone()), error: None, error_description: None };
+        let result = bench.consents.callback(&google(), again, Some(&mallory)).await;
+        assert!(matches!(result, Err(ConsentError::Over)));
+        nothing_is_stored(&bench);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_wrong_in_any_way_ends_the_session_and_stores_nothing() {
+    let cases: [(&str, fn(&Bench, &mut Callback, &mut ProviderName)); 8] = [
+        ("another provider", |_, _, provider| *provider = ProviderName::parse("slack").unwrap()),
+        ("expired", |bench, _, _| bench.clock.advance(Duration::from_secs(600))),
+        ("configured issuer", |_, callback, _| callback.iss = Some("https://evil.example".into())),
+        ("`access_denied`", |_, callback, _| (callback.error, callback.code) = (Some("access_denied".into()), None)),
+        // An error beside a code is an error.
+        ("`server_error`", |_, callback, _| callback.error = Some("server_error".into())),
+        ("no authorization code", |_, callback, _| callback.code = None),
+        ("no authorization code", |_, callback, _| callback.code = Some(String::new())),
+        ("no authorization code", |_, callback, _| callback.code = Some("x".repeat(10_000))),
+    ];
+    for (reason, spoil) in cases {
+        let bench = Bench::new().await;
+        let (id, _) = start(&bench, "alice", None).await;
+        let alice = bench.user("alice").await;
+        let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+        let (mut callback, mut provider) = (answer(&bench, &url), google());
+        spoil(&bench, &mut callback, &mut provider);
+        let good = Callback { state: callback.state.clone(), ..answer(&bench, &url) };
+        let alice = bench.user("alice").await;
+        let error = bench.consents.callback(&provider, callback, Some(&alice)).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(refusal(&bench, codes::CONSENT_COMPLETE).1.contains(reason));
+        assert_eq!(bench.sessions.stage(id), Stage::Failed, "{reason}");
+        let after = bench.consents.callback(&google(), good, Some(&alice)).await;
+        assert!(matches!(after, Err(ConsentError::Over)), "{reason}");
+        nothing_is_stored(&bench);
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_is_unknown_missing_or_used_is_refused() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let first = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let second = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    // The state of the first tab is void once the second went on.
+    for state in [None, Some("made up".to_owned()), Some(String::new()), Some(query(&first, "state"))] {
+        let callback = Callback { state, ..answer(&bench, &first) };
+        let result = bench.consents.callback(&google(), callback, Some(&alice)).await;
+        assert!(matches!(result, Err(ConsentError::State)));
+        assert!(refusal(&bench, codes::CONSENT_COMPLETE).1.contains("state"));
+        nothing_is_stored(&bench);
+    }
+    bench.consents.callback(&google(), answer(&bench, &second), Some(&alice)).await.unwrap();
+    let replay = bench.consents.callback(&google(), answer(&bench, &second), Some(&alice)).await;
+    assert!(matches!(replay, Err(ConsentError::Over)));
+    assert_eq!(bench.saas.exchanges(), 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Completed, "a replay spoils nothing");
+    assert!(matches!(bench.consents.proceed(id, Some(&alice)).await, Err(ConsentError::Over)));
+}
+
+#[tokio::test]
+async fn of_many_that_bring_the_same_code_one_exchanges_it() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let (state, code) = (query(&url, "state"), bench.saas.agree(&url));
+    let provider = google();
+    let all = (0..20).map(|_| {
+        let (state, code, iss) = (Some(state.clone()), Some(code.clone()), Some(bench.saas.url.clone()));
+        let callback = Callback { state, code, iss, error: None, error_description: None };
+        bench.consents.callback(&provider, callback, Some(&alice))
+    });
+    let results = futures_util::future::join_all(all).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert_eq!(bench.saas.exchanges(), 1);
+}
+
+#[tokio::test]
+async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", Some(RETURN_URL)).await;
+    assert!(bench.consents.is_for_app(id).await.unwrap());
+    let alice = bench.user("alice").await;
+    assert!(matches!(bench.consents.complete(id, &alice).await, Err(ConsentError::NotAnswered)));
+    let url = bench.consents.proceed(id, None).await.unwrap();
+    let callback = answer(&bench, &url);
+    let code = callback.code.clone().unwrap();
+    let landing = bench.consents.callback(&google(), callback, None).await.unwrap();
+    let Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
+    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_uri=urn")), "{url}");
+    nothing_is_stored(&bench);
+    let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
+    assert!(!stored.contains(&code), "the code rests sealed");
+
+    let returned = session_uri(&landing);
+    assert_eq!(bench.consents.agent_of(returned).await.unwrap().as_str(), "calendar");
+    // Whoever knows the URI that the agent gave, even its user, does not overtake the app.
+    assert!(matches!(bench.consents.complete(id, &alice).await, Err(ConsentError::NotFromBrowser)));
+    assert_eq!(bench.sessions.stage(id), Stage::AwaitingCompletion);
+    let alice = bench.user("alice").await;
+    assert_eq!(bench.consents.complete(returned, &alice).await.unwrap().stage, Stage::Completed);
+    assert!(matches!(bench.consents.complete(returned, &alice).await, Err(ConsentError::Over)));
+    let who = bench.bind("calendar", "alice").await;
+    assert_eq!(text(&bench.token(&who, "google", &scopes("read")).await.unwrap()), "access-x0");
+}
+
+#[tokio::test]
+async fn an_app_that_finds_another_user_burns_the_code() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "mallory", Some(RETURN_URL)).await;
+    let url = bench.consents.proceed(id, None).await.unwrap();
+    // It is alice whose browser comes back, and the app says so.
+    let landing = bench.consents.callback(&google(), answer(&bench, &url), None).await.unwrap();
+    let (alice, mallory) = (bench.user("alice").await, bench.user("mallory").await);
+    assert!(matches!(bench.consents.complete(id, &mallory).await, Err(ConsentError::NotFromBrowser)));
+    let returned = session_uri(&landing);
+    assert!(matches!(bench.consents.complete(returned, &alice).await, Err(ConsentError::NotYours)));
+    assert_eq!(refusal(&bench, codes::CONSENT_COMPLETE).0.as_deref(), Some("alice"));
+    assert!(matches!(bench.consents.complete(returned, &mallory).await, Err(ConsentError::Over)));
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+#[tokio::test]
+async fn a_return_url_must_be_on_the_workloads_list() {
+    let bench = Bench::new().await;
+    let who = bench.bind("calendar", "alice").await;
+    for url in ["https://evil.example/", "https://app.example/done", "https://app.example/done?from=attache#x", "", "x"]
+    {
+        let result = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), Some(url)).await;
+        assert!(matches!(result, Err(ConsentError::ReturnUrl(_))), "{url}");
+    }
+    assert!(bench.sessions.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_lives_ten_minutes_and_its_reason_is_told_after() {
+    let bench = Bench::new().await;
+    let (id, started) = start(&bench, "alice", None).await;
+    assert_eq!(started.expires_at, bench.clock.now().plus(Duration::from_secs(600)));
+    let who = bench.bind("calendar", "alice").await;
+    bench.clock.advance(Duration::from_secs(600));
+    let alice = bench.user("alice").await;
+    assert!(matches!(bench.consents.view(id, &alice).await, Err(ConsentError::Expired)));
+    assert!(matches!(bench.consents.proceed(id, Some(&alice)).await, Err(ConsentError::Expired)));
+    bench.clock.advance(Duration::from_secs(25 * 3600));
+    // Starting one sweeps those that are long gone.
+    bench.consents.start(&who, &bench.provider("google"), &scopes("read"), None).await.unwrap();
+    assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::NotFound)));
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_sessions_fails() {
+    let bench = Bench::new().await;
+    let (first, _) = start(&bench, "alice", None).await;
+    let (second, _) = start(&bench, "alice", None).await;
+    let (bobs, _) = start(&bench, "bob", None).await;
+    for _ in 0..31 {
+        start(&bench, "alice", None).await;
+    }
+    assert_eq!(bench.sessions.stage(first), Stage::Failed);
+    assert_eq!(bench.sessions.stage(second), Stage::Started);
+    assert_eq!(bench.sessions.stage(bobs), Stage::Started);
+}
+
+#[tokio::test]
+async fn a_suspended_agent_gets_no_grant() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let name = attache::ids::AgentName::parse("calendar").unwrap();
+    bench.directory.set_state(&name, attache::directory::State::Suspended).await.ok().unwrap();
+    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::Agent(_))));
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+#[tokio::test]
+async fn no_code_leaves_before_it_is_written_down() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    bench.journal.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::Unwritable(_))));
+    nothing_is_stored(&bench);
+}

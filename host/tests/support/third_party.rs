@@ -1,0 +1,149 @@
+//! A third party that speaks OAuth: codes with PKCE, refresh tokens that work once, revocation.
+
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+pub struct ThirdParty {
+    pub url: String,
+    pub state: Arc<Behaviour>,
+}
+
+pub struct Behaviour {
+    /// Answers 503.
+    pub down: AtomicBool,
+    /// Token requests wait here for a permit while it is closed.
+    pub gate: Semaphore,
+    pub gated: AtomicBool,
+    pub exchanges: AtomicUsize,
+    pub refreshes: AtomicUsize,
+    /// Refresh replies carry no refresh token.
+    pub keep_refresh: AtomicBool,
+    /// What token replies say of scopes and expiry.
+    pub scope: Mutex<Option<String>>,
+    pub expires_in: Mutex<Option<Value>>,
+    pub revoked: Mutex<Vec<(String, String)>>,
+    live: Mutex<HashSet<String>>,
+    codes: Mutex<HashMap<String, (String, String)>>,
+}
+
+impl ThirdParty {
+    pub async fn start() -> Self {
+        let state = Arc::new(Behaviour {
+            down: AtomicBool::new(false),
+            gate: Semaphore::new(0),
+            gated: AtomicBool::new(false),
+            exchanges: AtomicUsize::new(0),
+            refreshes: AtomicUsize::new(0),
+            keep_refresh: AtomicBool::new(false),
+            scope: Mutex::new(None),
+            expires_in: Mutex::new(Some(json!(3600))),
+            revoked: Mutex::default(),
+            live: Mutex::default(),
+            codes: Mutex::default(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().route("/token", post(token)).route("/revoke", post(revoke)).with_state(state.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { url, state }
+    }
+
+    /// The user agrees at the authorization URL; the code that the browser brings back.
+    pub fn agree(&self, url: &url::Url) -> String {
+        assert_eq!(super::query(url, "code_challenge_method"), "S256");
+        let mut codes = self.state.codes.lock().unwrap();
+        let code = format!("code-{}", codes.len());
+        codes.insert(code.clone(), (super::query(url, "code_challenge"), super::query(url, "redirect_uri")));
+        code
+    }
+
+    /// A refresh token that works once.
+    pub fn issue(&self, refresh: &str) -> String {
+        self.state.live.lock().unwrap().insert(refresh.to_owned());
+        refresh.to_owned()
+    }
+
+    pub fn refreshes(&self) -> usize {
+        self.state.refreshes.load(Ordering::SeqCst)
+    }
+
+    pub fn exchanges(&self) -> usize {
+        self.state.exchanges.load(Ordering::SeqCst)
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.state.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Holds token requests back until [`ThirdParty::open_gate`].
+    pub fn close_gate(&self) {
+        self.state.gated.store(true, Ordering::SeqCst);
+    }
+
+    pub fn open_gate(&self) {
+        self.state.gated.store(false, Ordering::SeqCst);
+        self.state.gate.add_permits(1000);
+    }
+
+    pub fn revoked(&self) -> Vec<(String, String)> {
+        self.state.revoked.lock().unwrap().clone()
+    }
+}
+
+async fn token(
+    State(state): State<Arc<Behaviour>>,
+    Form(form): Form<HashMap<String, String>>,
+) -> (StatusCode, Json<Value>) {
+    let serial = match form["grant_type"].as_str() {
+        "authorization_code" => format!("x{}", state.exchanges.fetch_add(1, Ordering::SeqCst)),
+        _ => format!("r{}", state.refreshes.fetch_add(1, Ordering::SeqCst)),
+    };
+    if state.down.load(Ordering::SeqCst) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "temporarily_unavailable" })));
+    }
+    if state.gated.load(Ordering::SeqCst) {
+        state.gate.acquire().await.unwrap().forget();
+    }
+    let good = match form["grant_type"].as_str() {
+        "authorization_code" => {
+            let digest = attache::ids::sha256(form["code_verifier"].as_bytes());
+            let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest);
+            state.codes.lock().unwrap().remove(&form["code"]) == Some((challenge, form["redirect_uri"].clone()))
+        }
+        _ if state.keep_refresh.load(Ordering::SeqCst) => state.live.lock().unwrap().contains(&form["refresh_token"]),
+        _ => state.live.lock().unwrap().remove(&form["refresh_token"]),
+    };
+    if !good {
+        return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
+    }
+    let mut reply = json!({ "access_token": format!("access-{serial}"), "token_type": "bearer" });
+    if !(form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst)) {
+        let refresh = format!("refresh-{serial}");
+        state.live.lock().unwrap().insert(refresh.clone());
+        reply["refresh_token"] = refresh.into();
+    }
+    if let Some(scope) = &*state.scope.lock().unwrap() {
+        reply["scope"] = scope.clone().into();
+    }
+    if let Some(expires_in) = &*state.expires_in.lock().unwrap() {
+        reply["expires_in"] = expires_in.clone();
+    }
+    (StatusCode::OK, Json(reply))
+}
+
+async fn revoke(State(state): State<Arc<Behaviour>>, Form(form): Form<HashMap<String, String>>) -> StatusCode {
+    if state.down.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    state.live.lock().unwrap().remove(&form["token"]);
+    state.revoked.lock().unwrap().push((form["token_type_hint"].clone(), form["token"].clone()));
+    StatusCode::OK
+}

@@ -1,0 +1,34 @@
+//! Turns a credential into bytes, where the host lets it, and answers with them.
+
+mod bindings {
+    #![allow(missing_docs, reason = "generated")]
+    wit_bindgen::generate!({ path: "../../../wit", world: "attache:identity/revealing-agent", generate_all });
+}
+
+use bindings::attache::identity::{credentials, reveal};
+use bindings::exports::wasi::http::incoming_handler::Guest;
+use bindings::wasi::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+
+struct Probe;
+bindings::export!(Probe with_types_in bindings);
+
+impl Guest for Probe {
+    fn handle(_request: IncomingRequest, out: ResponseOutparam) {
+        let ask = credentials::Oauth2Request {
+            provider: "calendar".into(),
+            scopes: vec![],
+            flow: credentials::Flow::UserFederation,
+        };
+        let answer = match credentials::oauth2(&ask).and_then(|credential| reveal::bytes(&credential)) {
+            Ok(bytes) => bytes,
+            Err(error) => format!("{error:?}").into_bytes(),
+        };
+        let response = OutgoingResponse::new(Fields::new());
+        let body = response.body().expect("the body is taken once");
+        ResponseOutparam::set(out, Ok(response));
+        let stream = body.write().expect("the stream is taken once");
+        stream.blocking_write_and_flush(&answer).expect("the host reads");
+        drop(stream);
+        OutgoingBody::finish(body, None).expect("the body is complete");
+    }
+}

@@ -1,0 +1,28 @@
+//! The test bed with a host on it, left running: `cargo xtask up`. Prints an env file and stays until it is ended.
+
+use anyhow::Result;
+use suite::host::component;
+use suite::world::World;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let world = World::start().await?;
+    for agent in ["hello", "calendar", "rogue"] {
+        world.host.deploy(agent, &component(agent)?, "example")?;
+    }
+    println!("ATTACHE_URL={}", world.host.url);
+    println!("ATTACHE_CONFIG={}", world.host.dir().join("attache.toml").display());
+    println!("ATTACHE_DATA_DIR={}", world.host.data().display());
+    println!("TEST_IDP={}", world.bed.idp.issuer());
+    println!("TEST_SAAS={}", world.bed.saas.issuer());
+    println!("# A user's token: curl -s \"$TEST_TOKEN_URL\" -d '{{\"user\":\"alice\",\"expires_in\":3600}}'");
+    println!("TEST_TOKEN_URL={}/__test/token", world.bed.idp.issuer());
+    println!("# up");
+    let mut end = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = end.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}

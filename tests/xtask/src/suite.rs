@@ -1,0 +1,67 @@
+//! Every check there is, in the order in which it fails soonest.
+
+use crate::{bed, guests, run};
+use anyhow::{Result, ensure};
+use std::time::Instant;
+
+/// What comes after `test` goes to the test runner, as a filter.
+pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    let started = Instant::now();
+    ensure!(
+        ["cc", "gcc", "clang"].into_iter().any(|compiler| run::command(compiler).args(["--version"]).works()),
+        "a C compiler is missing, and SQLite and the cryptography are partly written in C; install gcc or clang"
+    );
+    let mut skipped = Vec::new();
+
+    run::heading("format");
+    if run::cargo_command(["fmt", "--version"]).works() {
+        run::cargo_command(["fmt", "--all", "--check"]).done("the format differs; run `cargo fmt --all`")?;
+    } else {
+        skip("format", "rustfmt is not installed; `rustup component add rustfmt`", &mut skipped);
+    }
+
+    run::heading("the test bed");
+    bed::install()?;
+
+    run::heading("the agents");
+    let built = guests::build()?;
+
+    run::heading("lints");
+    if run::cargo_command(["clippy", "--version"]).works() {
+        run::cargo_command(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+            .done("clippy found something; the lines above say what")?;
+    } else {
+        skip("lints", "clippy is not installed; `rustup component add clippy`", &mut skipped);
+    }
+
+    // What only makes sense inside a host. The examples have tests of their own, and run here.
+    let only_guests = guests::packages("tests/guests")?;
+    let excluded: Vec<String> = only_guests.into_iter().flat_map(|name| ["--exclude".to_owned(), name]).collect();
+
+    run::heading("tests");
+    let nextest = run::cargo_command(["nextest", "--version"]).works();
+    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--lib", "--bins", "--tests"] };
+    run::cargo_command(runner)
+        .args(["--workspace"])
+        .args(&excluded)
+        .args(arguments)
+        .env("ATTACHE_GUESTS", &built)
+        .done("a test failed; the lines above say which")?;
+
+    run::heading("doc tests");
+    run::cargo_command(["test", "--doc", "--package", "attache", "--package", "attache-guest"])
+        .done("a doc test failed")?;
+
+    let time = started.elapsed().as_secs();
+    if skipped.is_empty() {
+        eprintln!("\nEverything passed, in {time} s.");
+    } else {
+        eprintln!("\nEverything that ran passed, in {time} s. NOT RUN: {}.", skipped.join(", "));
+    }
+    Ok(())
+}
+
+fn skip(what: &'static str, why: &str, skipped: &mut Vec<&'static str>) {
+    eprintln!("    SKIPPED: {why}");
+    skipped.push(what);
+}
