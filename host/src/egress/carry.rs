@@ -1,1 +1,270 @@
-//! (Written by its room's author.)
+//! The one way a guest's request leaves: check, attach, send, scrub.
+//!
+//! Each step is a type that only the step before can make, so that they cannot be called out of order: [`Checked`] comes
+//! from [`Raw`], [`Attached`] from [`Checked`], [`Answered`] from [`Attached`], and only [`Answered::scrub`] gives a response.
+
+use super::fetch::encoded;
+use super::headers::{of_connection, of_identity};
+use super::reply::{self, Patience, ScrubHits, Window};
+use super::scrub::Scrubber;
+use super::{Body, Client, Destinations};
+use crate::secret::Secret;
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::Zeroizing;
+
+/// Where in a request a credential goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// `Authorization: Bearer` (RFC 6750 §2.1).
+    Bearer,
+}
+
+/// The conditions under which one request leaves. No guest has a hand in `destinations` and `attach`.
+pub struct Passage<'a> {
+    /// Where it may go.
+    pub destinations: &'a Destinations,
+    /// What is attached outside the guest; none for a plain request.
+    pub attach: Option<(Placement, Arc<Secret>)>,
+    /// The guest's wish, where a connection has to be opened; the client's own limit holds besides.
+    pub connect_timeout: Option<Duration>,
+    /// Until the response's head.
+    pub first_byte_timeout: Option<Duration>,
+    /// From one chunk of the response's body to the next.
+    pub between_bytes_timeout: Option<Duration>,
+}
+
+/// Why a request did not leave or got no answer. Every message is fit for a guest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CarryError {
+    /// Another place than the configuration names. Nothing was connected to.
+    #[error("`{to}` may not be reached with this; the configuration allows {}", listed(.allowed))]
+    Destination {
+        /// Scheme, host and port, as asked.
+        to: String,
+        /// What would do.
+        allowed: Vec<String>,
+    },
+    /// The request itself. Nothing was connected to.
+    #[error("the request cannot be sent: {0}")]
+    InvalidRequest(String),
+    /// The credential is none that fits its placement.
+    #[error("the credential cannot be put into a request; the provider has to issue another")]
+    Credential,
+    /// No response.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Too slow.
+    #[error("no response came in time")]
+    TimedOut,
+    /// The response is compressed although we asked for plain, so it cannot be scrubbed.
+    #[error("the response is encoded as `{0}`, which cannot be checked for secrets; it was withheld")]
+    Encoded(&'static str),
+}
+
+/// Carries one request out and its response back.
+///
+/// The response streams; headers that [`super::forbidden_header`] names are gone, spellings of the attached secret are
+/// covered, redirects are handed back and not followed. [`ScrubHits`] in its extensions counts what was covered.
+///
+/// # Errors
+/// [`CarryError`].
+pub async fn carry(
+    client: &Client,
+    passage: Passage<'_>,
+    request: Request<Body>,
+) -> Result<Response<Body>, CarryError> {
+    let until = Instant::now() + client.total_timeout();
+    let checked = Raw(request).check(client, passage.destinations)?;
+    let times = Times {
+        until,
+        connect: passage.connect_timeout,
+        first_byte: passage.first_byte_timeout,
+        between: passage.between_bytes_timeout,
+    };
+    checked.attach(passage.attach)?.send(client, times).await?.scrub()
+}
+
+struct Times {
+    until: Instant,
+    connect: Option<Duration>,
+    first_byte: Option<Duration>,
+    between: Option<Duration>,
+}
+
+/// As a guest made it.
+struct Raw(Request<Body>);
+
+/// Goes to an allowed place, with nothing of the guest's that could say who is asking.
+struct Checked(Request<Body>);
+
+/// Carries the credential, if there is one.
+struct Attached {
+    request: Request<Body>,
+    secret: Option<Arc<Secret>>,
+}
+
+/// Came back, and is not to be looked at yet.
+struct Answered {
+    response: Response<Incoming>,
+    secret: Option<Arc<Secret>>,
+    patience: Patience,
+}
+
+impl Raw {
+    fn check(self, client: &Client, destinations: &Destinations) -> Result<Checked, CarryError> {
+        let Self(request) = self;
+        let (mut head, body) = request.into_parts();
+        // CONNECT makes a tunnel, TRACE and its kin echo what we attach; servers exist that read methods in any case.
+        if ["CONNECT", "TRACE", "TRACK", "DEBUG"].iter().any(|m| head.method.as_str().eq_ignore_ascii_case(m)) {
+            return Err(invalid("its method is not allowed"));
+        }
+        check_uri(client, destinations, &head.uri)?;
+        if let Some(name) = head.headers.keys().find(|name| of_identity(name)) {
+            return Err(CarryError::InvalidRequest(format!("the header `{name}` is the host's to set")));
+        }
+        check_length(&head.headers, &body)?;
+        let connection: Vec<_> = head.headers.keys().filter(|name| of_connection(name)).cloned().collect();
+        for name in connection {
+            head.headers.remove(name);
+        }
+        // Nothing that an earlier layer left beside the message decides how it is sent.
+        head.extensions.clear();
+        head.version = http::Version::HTTP_11;
+        Ok(Checked(Request::from_parts(head, body)))
+    }
+}
+
+fn check_uri(client: &Client, destinations: &Destinations, uri: &Uri) -> Result<(), CarryError> {
+    let Some(authority) = uri.authority() else { return Err(invalid("it names no host")) };
+    if authority.as_str().contains('@') {
+        return Err(invalid("its URL holds a user name or password"));
+    }
+    if !uri.path().starts_with('/') {
+        return Err(invalid("its path does not begin with `/`"));
+    }
+    client.admit(uri)?;
+    if destinations.allows(uri) {
+        return Ok(());
+    }
+    let shown: String = format!("{}://{authority}", uri.scheme_str().unwrap_or_default()).chars().take(300).collect();
+    Err(CarryError::Destination { to: shown, allowed: destinations.iter().map(ToString::to_string).collect() })
+}
+
+/// One length at most, a plain number, the body's own, and none beside chunks (RFC 9112 §6.3: two readings of where a
+/// request ends are two requests).
+fn check_length(headers: &HeaderMap, body: &Body) -> Result<(), CarryError> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    if lengths.next().is_some() || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(invalid("its length is given more than once"));
+    }
+    let digits = first.as_bytes();
+    let length: Option<u64> = first.to_str().ok().and_then(|text| text.parse().ok());
+    match length {
+        Some(length) if digits.iter().all(u8::is_ascii_digit) => match body.size_hint().exact() {
+            Some(actual) if actual != length => Err(invalid("its length is not that of its body")),
+            _ => Ok(()),
+        },
+        _ => Err(invalid("its length is not a number")),
+    }
+}
+
+impl Checked {
+    fn attach(self, attach: Option<(Placement, Arc<Secret>)>) -> Result<Attached, CarryError> {
+        let Self(mut request) = self;
+        let Some((Placement::Bearer, secret)) = attach else { return Ok(Attached { request, secret: None }) };
+        if secret.is_empty() || !secret.expose().iter().all(u8::is_ascii_graphic) {
+            return Err(CarryError::Credential);
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(7 + secret.len()));
+        text.extend_from_slice(b"Bearer ");
+        text.extend_from_slice(secret.expose());
+        // The header borrows these bytes, and they are wiped when the last holder lets go.
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
+        // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
+        value.set_sensitive(true);
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, value);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(Attached { request, secret: Some(secret) })
+    }
+}
+
+impl Attached {
+    async fn send(self, client: &Client, times: Times) -> Result<Answered, CarryError> {
+        let Self { mut request, secret } = self;
+        let captured = times.connect.map(|limit| (capture_connection(&mut request), limit));
+        // Ends only if no connection was there in time; a connection from the pool is there at once.
+        let unconnected = async move {
+            if let Some((mut captured, limit)) = captured
+                && timeout(limit, async { drop(captured.wait_for_connection_metadata().await) }).await.is_err()
+            {
+                return;
+            }
+            std::future::pending().await
+        };
+        let first_byte = times.first_byte.and_then(|limit| Instant::now().checked_add(limit));
+        let head_until = first_byte.map_or(times.until, |at| at.min(times.until));
+        let response = tokio::select! {
+            outcome = timeout_at(head_until, client.send(request)) => outcome.map_err(|_| CarryError::TimedOut)??,
+            () = unconnected => return Err(CarryError::TimedOut),
+        };
+        Ok(Answered { response, secret, patience: Patience { until: times.until, between: times.between } })
+    }
+}
+
+impl Answered {
+    fn scrub(self) -> Result<Response<Body>, CarryError> {
+        let Self { response, secret, patience } = self;
+        let (mut head, inner) = response.into_parts();
+        let hits = ScrubHits::default();
+        let scrubber = secret.map(|secret| Arc::new(Scrubber::new(&secret)));
+        if scrubber.is_some() && !inner.is_end_stream() {
+            refuse_encoded(&head.headers)?;
+        }
+        reply::clean(&mut head.headers, scrubber.as_deref().map(|scrubber| (scrubber, &hits)));
+        let window = scrubber.map(|scrubber| Window::new(scrubber, hits.clone()));
+        let mut response = Response::new(reply::body(inner, window, patience));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        // Of the upstream's extensions nothing comes along: the reason phrase is free text, and unscrubbed.
+        response.extensions_mut().insert(hits);
+        Ok(response)
+    }
+}
+
+/// What is compressed cannot be searched: neither as a content encoding nor as a transfer encoding other than `chunked`.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), CarryError> {
+    let transfer = headers.get_all(TRANSFER_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !encoded(headers) && !transfer {
+        return Ok(());
+    }
+    // Of the upstream's words only known ones are repeated: it could write the secret there.
+    let known = ["gzip", "br", "zstd", "deflate", "compress"].into_iter().find(|known| {
+        headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+    });
+    Err(CarryError::Encoded(known.unwrap_or("something unknown")))
+}
+
+fn invalid(why: &str) -> CarryError {
+    CarryError::InvalidRequest(why.to_owned())
+}
+
+fn listed(allowed: &[String]) -> String {
+    if allowed.is_empty() {
+        return "no destination".into();
+    }
+    allowed.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+#[path = "carry_tests.rs"]
+mod tests;

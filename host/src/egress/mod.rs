@@ -1,19 +1,26 @@
 //! What leaves this host. One client for everything: providers, identity providers, and the requests of guests.
 //!
 //! Addresses are vetted where they are connected to, redirects are never followed, sizes and times are capped. A
-//! guest's request passes [`carry`]: check, attach, send, scrub, in that order and in no other.
+//! guest's request passes [`carry()`]: check, attach, send, scrub, in that order and in no other.
 
 mod carry;
 mod client;
 mod destination;
 mod fetch;
+mod headers;
+mod reply;
 mod scrub;
+#[cfg(test)]
+pub(crate) mod testing;
 mod vetting;
 
 pub use carry::{CarryError, Passage, Placement, carry};
-pub use client::{Client, ClientConfig};
-pub use destination::{Destination, Destinations};
+pub use client::{Client, ClientConfig, ClientError};
+pub use destination::{Destination, Destinations, check_url};
 pub use fetch::{Fetch, FetchError, Fetched};
+pub use headers::forbidden_header;
+pub use reply::ScrubHits;
+pub use scrub::Scrubber;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;

@@ -9,7 +9,7 @@ mod discovery;
 mod provider;
 mod tokens;
 
-pub use authorize::{AuthorizationRequest, CallbackError, Pkce, check_callback_issuer};
-pub use client::{OAuth, OAuthError};
+pub use authorize::{AuthorizationRequest, CallbackError, Pkce};
+pub use client::{OAuth, OAuthError, Revoked};
 pub use provider::{ClientAuthentication, Endpoints, Provider, ProviderError, ProviderKind};
 pub use tokens::TokenSet;
