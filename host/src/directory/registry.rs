@@ -160,10 +160,7 @@ impl Directory {
             if inner.entry(&name).is_some() {
                 return Err(ChangeError::AlreadyRegistered(name));
             }
-            Ok(WorkloadIdentity {
-                allowed_return_urls,
-                ..inner.new_entry(&name, Origin::Manual, publisher, by, now)
-            })
+            Ok(WorkloadIdentity { allowed_return_urls, ..inner.new_entry(&name, Origin::Manual, publisher, by, now) })
         })
         .await
     }
@@ -262,7 +259,10 @@ fn return_urls(urls: Vec<String>) -> Result<Vec<String>, ChangeError> {
     let mut kept = Vec::with_capacity(urls.len());
     for url in urls {
         if let Err(why) = return_url(&url) {
-            return Err(ChangeError::ReturnUrl { url: url.chars().take(256).collect::<String>().escape_debug().to_string(), why });
+            return Err(ChangeError::ReturnUrl {
+                url: url.chars().take(256).collect::<String>().escape_debug().to_string(),
+                why,
+            });
         }
         if !kept.contains(&url) {
             kept.push(url);
@@ -487,10 +487,7 @@ mod tests {
         assert!(matches!(again.resolve(&name("calendar")), Err(Unresolved::Suspended(_))));
         again.set_state(&name("calendar"), State::Active).await.unwrap();
         assert_eq!(again.resolve(&name("calendar")).unwrap().digest(), Digest::of(b"two"));
-        assert!(matches!(
-            again.set_state(&name("nobody"), State::Active).await,
-            Err(ChangeError::NotRegistered(_))
-        ));
+        assert!(matches!(again.set_state(&name("nobody"), State::Active).await, Err(ChangeError::NotRegistered(_))));
     }
 
     #[tokio::test]
@@ -577,7 +574,17 @@ mod tests {
         for good in ["Example Ltd", "Müller & Söhne", "株式会社", &"a".repeat(128)] {
             assert!(publisher(good), "{good:?}");
         }
-        for bad in ["", " ", " Example", "Example\n", "Ex\u{202e}elpma", "Goo\u{200b}gle", "a\u{a0}b", "\u{2066}x", &"a".repeat(129)] {
+        for bad in [
+            "",
+            " ",
+            " Example",
+            "Example\n",
+            "Ex\u{202e}elpma",
+            "Goo\u{200b}gle",
+            "a\u{a0}b",
+            "\u{2066}x",
+            &"a".repeat(129),
+        ] {
             assert!(!publisher(bad), "{bad:?}");
         }
     }

@@ -44,8 +44,7 @@ impl HostKey {
         }
         let mut document = Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST).unwrap_or(0) + 1));
         file.take(LARGEST + 1).read_to_end(&mut document).map_err(failed)?;
-        let pair = Ed25519KeyPair::from_pkcs8(&document)
-            .map_err(|_| HostKeyError::NoKey { path: path.to_owned() })?;
+        let pair = Ed25519KeyPair::from_pkcs8(&document).map_err(|_| HostKeyError::NoKey { path: path.to_owned() })?;
         Ok(Self { pair })
     }
 

@@ -56,9 +56,8 @@ pub(super) fn time_or_none(row: &Row<'_>, column: &str) -> rusqlite::Result<Opti
 /// A number that is not negative.
 pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
-    u64::try_from(number).map_err(|_| {
-        unreadable(row, column, Type::Integer, Malformed(format!("`{column}` must not be negative")))
-    })
+    u64::try_from(number)
+        .map_err(|_| unreadable(row, column, Type::Integer, Malformed(format!("`{column}` must not be negative"))))
 }
 
 /// As SQLite counts; what is beyond is the greatest.

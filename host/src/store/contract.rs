@@ -144,7 +144,10 @@ pub(super) async fn rows(store: &dyn Rows) {
     assert_eq!(store.due(at(10)).await.unwrap(), [pending.clone()]);
     store.reschedule(refreshed.id, 3, Some(at(20))).await.unwrap();
     assert_eq!(store.due(at(19)).await.unwrap(), []);
-    assert_eq!(store.due(at(20)).await.unwrap(), [PendingRevocation { attempts: 3, next_at: at(20), ..pending.clone() }]);
+    assert_eq!(
+        store.due(at(20)).await.unwrap(),
+        [PendingRevocation { attempts: 3, next_at: at(20), ..pending.clone() }]
+    );
     store.reschedule(refreshed.id, 3, None).await.unwrap();
     assert_eq!(store.due(at(99)).await.unwrap(), []);
     store.put(refreshed.clone()).await.unwrap();

@@ -76,7 +76,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let resolved = std::fs::canonicalize(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
     let connection = Connection::open_with_flags(resolved, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")?;
+    connection
+        .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")?;
     Ok(connection)
 }
 

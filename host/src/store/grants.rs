@@ -12,7 +12,10 @@ impl Rows for Store {
     fn all(&self) -> BoxFuture<'_, Result<Vec<GrantRow>, RowsError>> {
         Box::pin(async {
             let read = self.readers.read(|connection| {
-                connection.prepare_cached("SELECT * FROM vault_grant ORDER BY created_at, id")?.query_map([], grant)?.collect()
+                connection
+                    .prepare_cached("SELECT * FROM vault_grant ORDER BY created_at, id")?
+                    .query_map([], grant)?
+                    .collect()
             });
             read.await.map_err(|error| RowsError(tell(&error)))
         })
@@ -53,7 +56,8 @@ impl Rows for Store {
     fn revoke(&self, id: GrantId, pending: PendingRevocation) -> BoxFuture<'_, Result<bool, RowsError>> {
         Box::pin(async move {
             let written = self.writer.write(move |connection| {
-                let gone = connection.prepare_cached("DELETE FROM vault_grant WHERE id = ?1")?.execute([id.bytes()])? == 0;
+                let gone =
+                    connection.prepare_cached("DELETE FROM vault_grant WHERE id = ?1")?.execute([id.bytes()])? == 0;
                 if gone {
                     return Ok(false);
                 }
@@ -94,7 +98,9 @@ impl Rows for Store {
         Box::pin(async move {
             let written = self.writer.write(move |connection| {
                 let changed = match next_at {
-                    None => connection.prepare_cached("DELETE FROM vault_revocation WHERE pending = ?1")?.execute([id.bytes()]),
+                    None => connection
+                        .prepare_cached("DELETE FROM vault_revocation WHERE pending = ?1")?
+                        .execute([id.bytes()]),
                     Some(next_at) => connection
                         .prepare_cached("UPDATE vault_revocation SET attempts = ?2, next_at = ?3 WHERE pending = ?1")?
                         .execute((id.bytes(), attempts, millis(next_at))),

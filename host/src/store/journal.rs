@@ -113,7 +113,15 @@ fn query(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Entry
         {
             continue;
         }
-        let record = Record { attempt, phase, at, host: parsed(row, "host")?, actor: actor(row)?, action: action(row)?, outcome };
+        let record = Record {
+            attempt,
+            phase,
+            at,
+            host: parsed(row, "host")?,
+            actor: actor(row)?,
+            action: action(row)?,
+            outcome,
+        };
         entries.push(Entry { seq: count(row, "seq")?, at, record, closed_at });
         if entries.len() == limit {
             break;
@@ -131,7 +139,13 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
         Some(_) => Some(UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? }),
         None => None,
     };
-    Ok(Actor { agent, user, operator: row.get("operator")?, session: row.get("session")?, invocation: row.get("invocation")? })
+    Ok(Actor {
+        agent,
+        user,
+        operator: row.get("operator")?,
+        session: row.get("session")?,
+        invocation: row.get("invocation")?,
+    })
 }
 
 fn action(row: &Row<'_>) -> rusqlite::Result<Action> {
