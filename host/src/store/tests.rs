@@ -113,6 +113,22 @@ async fn a_hundred_writes_at_once_share_one_commit() {
 }
 
 #[tokio::test]
+async fn callers_that_come_again_and_again_keep_sharing_commits() {
+    let bed = bed();
+    let before = bed.commits();
+    let caller = async |_| {
+        for _ in 0..20 {
+            let ticket = bed.store.append(record(Phase::Opened, "x")).unwrap();
+            bed.store.durable(ticket).await.unwrap();
+        }
+    };
+    futures_util::future::join_all((0..32).map(caller)).await;
+    assert_eq!(numbers(&bed.store).await.len(), 640);
+    let commits = bed.commits() - before;
+    assert!((20..=80).contains(&commits), "{commits} commits for 20 rounds of 32");
+}
+
+#[tokio::test]
 async fn a_write_that_fails_takes_no_other_with_it() {
     let bed = bed();
     let release = bed.hold().await;
@@ -130,6 +146,20 @@ async fn a_write_that_fails_takes_no_other_with_it() {
     bed.store.durable(ticket).await.unwrap();
     assert_eq!(bed.commits() - before, 2);
     assert_eq!(Entries::all(&*bed.store).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_halfway_leaves_nothing() {
+    let bed = bed();
+    Entries::put(&*bed.store, entry("calendar")).await.unwrap();
+    let halfway = bed.store.writer.write(|connection| {
+        assert_eq!(connection.execute("DELETE FROM workload", [])?, 1);
+        connection.execute("INSERT INTO workload (name) VALUES ('x')", [])
+    });
+    let (halfway, other) = futures_util::join!(halfway, Entries::put(&*bed.store, entry("other")));
+    assert!(matches!(halfway, Err(StoreError::Sql(_))));
+    other.unwrap();
+    assert_eq!(Entries::all(&*bed.store).await.unwrap(), [entry("calendar"), entry("other")]);
 }
 
 #[tokio::test]

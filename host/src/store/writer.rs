@@ -2,8 +2,10 @@
 //! answers everybody.
 //!
 //! Records of the audit trail come by [`Writer::append`], which neither blocks nor waits; everything else comes by
-//! [`Writer::write`], which waits. Both share the commit. A commit is due at once when somebody waits for it, otherwise
-//! two milliseconds after the first record: waiting costs nobody anything then, and a commit is a write to the disk.
+//! [`Writer::write`], which waits. Both share the commit. Most of what a commit costs it costs for a single row (250 µs of
+//! processor time where we measured it, against 1 µs for each row more), so one is due when as many wait as waited for
+//! the last, or a millisecond after the first of them: a caller alone never waits for company, and thirty-two at once
+//! make one commit and not thirty. When nobody waits it is due two milliseconds after the first record.
 //!
 //! When a commit fails, all that was in it failed, and the journal takes no records until a later commit succeeds. Those
 //! that had no place are counted, and the first record after the recovery says how many.
@@ -22,6 +24,8 @@ use tokio::sync::{oneshot, watch};
 pub(super) const QUEUE: usize = 65_536;
 /// How long a record waits for company when nobody waits for it.
 const LINGER: Duration = Duration::from_millis(2);
+/// How long one who waits is made to wait for company, when the last commit had more.
+const GATHER: Duration = Duration::from_millis(1);
 /// As many records do not wait for more.
 const ENOUGH: usize = 512;
 /// At most so many records in one commit, so that a flood of them keeps nobody waiting for longer than some
@@ -56,8 +60,10 @@ struct Queue {
     next: u64,
     records: VecDeque<Record>,
     commands: Vec<Run>,
-    /// Somebody waits for a record in the queue.
-    urgent: bool,
+    /// How many wait for what is in the queue.
+    waiting: usize,
+    /// How many waited for the last commit.
+    usual: usize,
     rest: Rest,
     /// Why the last commit failed.
     failure: Option<String>,
@@ -72,7 +78,7 @@ enum Rest {
     Busy,
     /// Nothing to do: any record wakes it.
     Idle,
-    /// Waits for company: only what is urgent wakes it.
+    /// Waits for company: those who wait wake it, as the first or as the last of the usual number.
     Lingering,
 }
 
@@ -151,7 +157,8 @@ impl Writer {
             next: last + 1,
             records: VecDeque::new(),
             commands: Vec::new(),
-            urgent: false,
+            waiting: 0,
+            usual: 1,
             rest: Rest::Busy,
             failure: None,
             gap: Gap::default(),
@@ -251,7 +258,7 @@ impl Writer {
                 return Err(StoreError::Closed);
             }
             queue.commands.push(run);
-            self.shared.wake(queue, true);
+            self.shared.wait_in(queue);
         }
         match answer.await {
             Ok(answer) => answer,
@@ -292,16 +299,22 @@ impl Shared {
 
     /// Makes a commit due for this ticket.
     fn hurry(&self, ticket: u64) -> Result<(), Unwritable> {
-        let mut queue = self.lock();
+        let queue = self.lock();
         if ticket >= queue.next {
             return Err(Unwritable("there is no such record".into()));
         }
         // Otherwise it is in the commit that is going on.
         if ticket >= queue.next - queue.records.len() as u64 {
-            queue.urgent = true;
-            self.wake(queue, true);
+            self.wait_in(queue);
         }
         Ok(())
+    }
+
+    /// One more waits.
+    fn wait_in(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.waiting += 1;
+        let wanted = queue.rest == Rest::Idle || queue.waiting == 1 || queue.waiting == queue.usual;
+        self.wake(queue, wanted);
     }
 
     #[cfg(test)]
@@ -313,28 +326,29 @@ impl Shared {
     fn batch(&self) -> Option<Batch> {
         let mut queue = self.lock();
         let mut until: Option<Instant> = None;
+        let mut by = |pause| *until.insert(until.map_or(Instant::now() + pause, |old| old.min(Instant::now() + pause)));
         loop {
-            let waited_for = !queue.commands.is_empty() || queue.urgent || queue.records.len() >= ENOUGH;
-            if waited_for || queue.closing {
+            let enough = queue.waiting >= queue.usual.max(1) || queue.records.len() >= ENOUGH;
+            let tried = queue.failure.is_some() && queue.waiting > 0;
+            if enough || tried || queue.closing {
                 break;
             }
-            let pause = if queue.failure.is_some() {
-                Some(PROBE)
+            let (rest, until) = if queue.failure.is_some() {
+                (Rest::Idle, by(PROBE))
+            } else if queue.waiting > 0 {
+                (Rest::Lingering, by(GATHER))
             } else if !queue.records.is_empty() || queue.gap.any() {
-                Some(LINGER)
+                (Rest::Lingering, by(LINGER))
             } else {
-                None
-            };
-            queue.rest = if pause == Some(LINGER) { Rest::Lingering } else { Rest::Idle };
-            let Some(pause) = pause else {
-                until = None;
+                queue.rest = Rest::Idle;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = until.get_or_insert_with(|| Instant::now() + pause).saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
+            queue.rest = rest;
             queue = self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         queue.rest = Rest::Busy;
@@ -344,7 +358,11 @@ impl Shared {
         let first = queue.next - queue.records.len() as u64;
         let taken = queue.records.len().min(MOST);
         let mut records: Vec<Record> = queue.records.drain(..taken).collect();
-        queue.urgent &= !queue.records.is_empty();
+        // Of those who wait for what is left over nobody knows how many they are.
+        queue.usual = std::mem::take(&mut queue.waiting);
+        if !queue.records.is_empty() && queue.usual > 0 {
+            (queue.waiting, queue.usual) = (1, 1);
+        }
         let mut gap = None;
         if queue.records.is_empty()
             && let Some(record) = queue.gap.record()
@@ -384,7 +402,7 @@ impl Shared {
         for record in &records {
             queue.gap.lost(record, cause);
         }
-        queue.urgent = false;
+        queue.waiting = queue.commands.len();
         if queue.failure.replace(cause.to_owned()).is_none() {
             tracing::error!(%cause, lost = records.len(), "the store cannot be written; nothing is released until it can");
         }
