@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["oauth"],
     &["vault"],
     &["consent"],
+    &["sign_in"],
     &["broker"],
     &["runtime"],
     &["store"],
