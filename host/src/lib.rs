@@ -22,6 +22,8 @@ pub mod vault;
 
 pub mod consent;
 
+pub mod sign_in;
+
 pub mod broker;
 
 pub mod runtime;

@@ -1,0 +1,28 @@
+//! The user's own grants for apps: list and revoke, with a token that the default authorizer accepts.
+
+use super::problem::Problem;
+use super::site::Site;
+use super::token::For;
+use crate::audit::Actor;
+use crate::ids::GrantId;
+use crate::vault::Grant;
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use std::sync::Arc;
+
+pub(super) async fn list(State(site): State<Arc<Site>>, request: Request) -> Result<Json<Vec<Grant>>, Problem> {
+    let (head, _) = request.into_parts();
+    let user = site.user(&head, For::Host).await?;
+    Ok(Json(site.host.vault.grants_of(user.id())))
+}
+
+pub(super) async fn revoke(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Grant>, Problem> {
+    let (head, _) = request.into_parts();
+    let user = site.user(&head, For::Host).await?;
+    let id: GrantId = id.parse()?;
+    Ok(Json(site.host.vault.revoke(id, Actor::user(&user), Some(user.id())).await?))
+}

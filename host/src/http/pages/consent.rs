@@ -1,0 +1,131 @@
+//! What a user is asked, and what came of it.
+
+use super::{Width, initial, layout, show, token};
+use crate::clock::Timestamp;
+use crate::consent::{Stage, View};
+use crate::sign_in::Visit;
+use axum::response::Response;
+use http::StatusCode;
+use maud::{Markup, html};
+
+/// The page of a consent session at any stage, for the user that it belongs to.
+pub(in crate::http) fn consent(view: &View, visit: &Visit, now: Timestamp) -> Response {
+    let page = match view.stage {
+        Stage::Started | Stage::AtProvider => question(view, visit, now),
+        Stage::AwaitingCompletion | Stage::Exchanging => waiting(view, visit),
+        Stage::Completed => done(view, visit),
+        Stage::Failed => failed(view, visit),
+    };
+    show(StatusCode::OK, page)
+}
+
+fn question(view: &View, visit: &Visit, now: Timestamp) -> Markup {
+    let minutes = view.expires_at.since(now).as_secs().div_ceil(60);
+    let body = html! {
+        section.card {
+            div.pair aria-hidden="true" {
+                div.tile.agent { (initial(&view.agent)) }
+                span.way {}
+                div.tile { (initial(&view.provider_display)) }
+            }
+            h1 { "The agent " em { (view.agent) } " asks to use your " (view.provider_display) }
+            p.soft { "Published by " strong { (view.publisher) } }
+
+            h2 id="scopes" { "It would be allowed to" }
+            ul.plain aria-labelledby="scopes" {
+                @for scope in &view.scopes { li { code { (scope) } } }
+            }
+            h2 id="hosts" { "And only here" }
+            ul.plain.hosts aria-labelledby="hosts" {
+                @for host in &view.hosts { li { code { (host) } } }
+            }
+            h2 { "About this agent" }
+            dl {
+                dt { "Name" } dd { (view.agent) }
+                dt { "Publisher" } dd { (view.publisher) }
+                dt { "Version" }
+                dd {
+                    details {
+                        summary title=(view.digest) { code.inline { (short(&view.digest)) } }
+                        code { (view.digest) }
+                    }
+                }
+            }
+            (signed_in_as(view, visit))
+            div.actions {
+                form method="post" action={ "/consent/" (view.id) } {
+                    (token(visit))
+                    button type="submit" { "Continue to " (view.provider_display) }
+                }
+                a.button.quiet href="/me" { "Not now" }
+            }
+            p.note {
+                "The agent never gets your password or a token: this host adds it to the agent's requests after they have left it. "
+                "You can undo this at any time under " a href="/me" { "what I have granted" } ". "
+                "This page is good for " (minutes) @if minutes == 1 { " more minute." } @else { " more minutes." }
+            }
+        }
+    };
+    layout(&format!("{} asks for your consent", view.agent), Width::Narrow, None, &body)
+}
+
+/// Who will have agreed, and a way out for somebody else.
+fn signed_in_as(view: &View, visit: &Visit) -> Markup {
+    let user = visit.user();
+    html! {
+        div.who {
+            span title={ (user.id().subject) " at " (user.id().issuer) } {
+                "Signed in as " strong { (user.display_name()) }
+            }
+            form method="post" action="/sign-out" {
+                (token(visit))
+                input type="hidden" name="return" value={ "/consent/" (view.id) };
+                button.link type="submit" { "Not you?" }
+            }
+        }
+    }
+}
+
+fn done(view: &View, visit: &Visit) -> Markup {
+    let body = html! {
+        section.card {
+            div.pair { div.tile.good aria-hidden="true" { "✓" } }
+            h1 { em { (view.agent) } " may now use your " (view.provider_display) }
+            p.soft { "You can close this page and go back to where you asked. Ask again there, and it goes on." }
+            h2 id="scopes" { "What it asked for" }
+            ul.plain aria-labelledby="scopes" {
+                @for scope in &view.scopes { li { code { (scope) } } }
+            }
+            div.actions { a.button.quiet href="/me" { "What I have granted" } }
+        }
+    };
+    layout("Granted", Width::Narrow, Some(visit), &body)
+}
+
+fn waiting(view: &View, visit: &Visit) -> Markup {
+    let body = html! {
+        section.card {
+            div.pair { div.tile aria-hidden="true" { "…" } }
+            h1 { "Almost there" }
+            p.soft { (view.provider_display) " has answered; the grant is being stored. Load this page again in a moment." }
+        }
+    };
+    layout("Almost there", Width::Narrow, Some(visit), &body)
+}
+
+fn failed(view: &View, visit: &Visit) -> Markup {
+    let body = html! {
+        section.card {
+            div.pair { div.tile.bad aria-hidden="true" { "!" } }
+            h1 { "Nothing was granted" }
+            p.soft { "This attempt for " em { (view.agent) } " is over. Ask the agent again for a new link." }
+            div.actions { a.button.quiet href="/me" { "What I have granted" } }
+        }
+    };
+    layout("Nothing was granted", Width::Narrow, Some(visit), &body)
+}
+
+/// `sha256:` and the first 12 digits.
+fn short(digest: &str) -> String {
+    digest.chars().take("sha256:".len() + 12).collect::<String>() + "…"
+}
