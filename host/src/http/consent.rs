@@ -1,11 +1,11 @@
 //! The consent page, the way to the provider and back, and the app's completion call.
 
+use super::form;
 use super::pages::{self, Failed};
 use super::problem::Problem;
-use super::sign_in::{Returned, ReturnTo, unreadable_answer};
+use super::sign_in::{ReturnTo, Returned, unreadable_answer};
 use super::site::Site;
 use super::token::For;
-use super::form;
 use crate::consent::{Callback, ConsentError, Landing};
 use crate::ids::{ConsentId, ProviderName};
 use crate::sign_in::Visit;
