@@ -3,8 +3,7 @@ use super::super::{BodyError, ClientConfig};
 use super::*;
 use futures_util::StreamExt as _;
 use http::Method;
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{Full, StreamBody};
 use tokio::io::AsyncWriteExt as _;
 
 const CANARY: &str = "ya29.canary-Token_0123456789";
@@ -258,6 +257,19 @@ async fn a_streamed_request_arrives_whole() {
     for part in ["transfer-encoding: chunked", "one ", "two ", "three"] {
         assert!(sent.contains(part), "{sent}");
     }
+}
+
+#[tokio::test]
+async fn trailers_of_a_guest_say_nothing_about_who_asks() {
+    let mut trailers = HeaderMap::new();
+    for name in ["authorization", "x-api-key", "x-checksum"] {
+        trailers.insert(name, HeaderValue::from_static("x"));
+    }
+    let frames = [Frame::data(Bytes::from("x")), Frame::trailers(trailers)].map(Ok::<_, BodyError>);
+    let body = Departing(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync());
+    let collected = body.collect().await.unwrap();
+    let names: Vec<_> = collected.trailers().unwrap().keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["x-checksum"]);
 }
 
 #[tokio::test]
