@@ -3,9 +3,9 @@
 //!
 //! Records of the audit trail come by [`Writer::append`], which neither blocks nor waits; everything else comes by
 //! [`Writer::write`], which waits. Both share the commit. Most of what a commit costs it costs for a single row (250 µs of
-//! processor time where we measured it, against 1 µs for each row more), so one is due when as many wait as waited for
-//! the last, or a millisecond after the first of them: a caller alone never waits for company, and thirty-two at once
-//! make one commit and not thirty. When nobody waits it is due two milliseconds after the first record.
+//! processor time where we measured it, against 1 µs for each row more). So one begins as soon as somebody waits, but not
+//! within a millisecond of one that several waited for: few callers never wait for company, and many do not spend a
+//! processor on commits. When nobody waits one begins two milliseconds after the first record.
 //!
 //! When a commit fails, all that was in it failed, and the journal takes no records until a later commit succeeds. Those
 //! that had no place are counted, and the first record after the recovery says how many.
@@ -24,8 +24,10 @@ use tokio::sync::{oneshot, watch};
 pub(super) const QUEUE: usize = 65_536;
 /// How long a record waits for company when nobody waits for it.
 const LINGER: Duration = Duration::from_millis(2);
-/// How long one who waits is made to wait for company, when the last commit had more.
+/// How long after a commit with a crowd the next one begins.
 const GATHER: Duration = Duration::from_millis(1);
+/// So many who wait for one commit are a crowd.
+const CROWD: usize = 4;
 /// As many records do not wait for more.
 const ENOUGH: usize = 512;
 /// At most so many records in one commit, so that a flood of them keeps nobody waiting for longer than some
@@ -63,7 +65,7 @@ struct Queue {
     /// How many wait for what is in the queue.
     waiting: usize,
     /// How many waited for the last commit.
-    usual: usize,
+    waited: usize,
     rest: Rest,
     /// Why the last commit failed.
     failure: Option<String>,
@@ -78,7 +80,7 @@ enum Rest {
     Busy,
     /// Nothing to do: any record wakes it.
     Idle,
-    /// Waits for company: those who wait wake it, as the first or as the last of the usual number.
+    /// Waits for company: the first who waits wakes it.
     Lingering,
 }
 
@@ -158,7 +160,7 @@ impl Writer {
             records: VecDeque::new(),
             commands: Vec::new(),
             waiting: 0,
-            usual: 1,
+            waited: 0,
             rest: Rest::Busy,
             failure: None,
             gap: Gap::default(),
@@ -313,7 +315,7 @@ impl Shared {
     /// One more waits.
     fn wait_in(&self, mut queue: MutexGuard<'_, Queue>) {
         queue.waiting += 1;
-        let wanted = queue.rest == Rest::Idle || queue.waiting == 1 || queue.waiting == queue.usual;
+        let wanted = queue.rest == Rest::Idle || queue.waiting == 1;
         self.wake(queue, wanted);
     }
 
@@ -325,20 +327,24 @@ impl Shared {
     /// Waits until a commit is due and takes what goes into it; none when the store closes and all is written.
     fn batch(&self) -> Option<Batch> {
         let mut queue = self.lock();
-        let mut until: Option<Instant> = None;
-        let mut by = |pause| *until.insert(until.map_or(Instant::now() + pause, |old| old.min(Instant::now() + pause)));
+        let last_commit = Instant::now();
+        let mut first_record: Option<Instant> = None;
         loop {
-            let enough = queue.waiting >= queue.usual.max(1) || queue.records.len() >= ENOUGH;
-            let tried = queue.failure.is_some() && queue.waiting > 0;
-            if enough || tried || queue.closing {
+            if queue.closing || queue.records.len() >= ENOUGH {
                 break;
             }
             let (rest, until) = if queue.failure.is_some() {
-                (Rest::Idle, by(PROBE))
+                if queue.waiting > 0 {
+                    break;
+                }
+                (Rest::Idle, last_commit + PROBE)
             } else if queue.waiting > 0 {
-                (Rest::Lingering, by(GATHER))
+                if queue.waited < CROWD {
+                    break;
+                }
+                (Rest::Lingering, last_commit + GATHER)
             } else if !queue.records.is_empty() || queue.gap.any() {
-                (Rest::Lingering, by(LINGER))
+                (Rest::Lingering, *first_record.get_or_insert_with(Instant::now) + LINGER)
             } else {
                 queue.rest = Rest::Idle;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -358,10 +364,10 @@ impl Shared {
         let first = queue.next - queue.records.len() as u64;
         let taken = queue.records.len().min(MOST);
         let mut records: Vec<Record> = queue.records.drain(..taken).collect();
-        // Of those who wait for what is left over nobody knows how many they are.
-        queue.usual = std::mem::take(&mut queue.waiting);
-        if !queue.records.is_empty() && queue.usual > 0 {
-            (queue.waiting, queue.usual) = (1, 1);
+        queue.waited = std::mem::take(&mut queue.waiting);
+        // Some may wait for what is left over; it goes next, at once.
+        if !queue.records.is_empty() && queue.waited > 0 {
+            (queue.waiting, queue.waited) = (1, 0);
         }
         let mut gap = None;
         if queue.records.is_empty()
