@@ -178,8 +178,9 @@ fn check_uri(client: &Client, destinations: &Destinations, uri: &Uri) -> Result<
     if authority.as_str().contains('@') {
         return Err(invalid("its URL holds a user name or password"));
     }
-    if !uri.path().starts_with('/') {
-        return Err(invalid("its path does not begin with `/`"));
+    // Two slashes begin a host to those who resolve the path as a reference (RFC 3986 §4.2).
+    if !uri.path().starts_with('/') || uri.path().starts_with("//") {
+        return Err(invalid("its path does not begin with one `/`"));
     }
     client.admit(uri)?;
     if destinations.allows(uri) {

@@ -125,11 +125,11 @@ async fn components(world: &World) -> Result<()> {
 }
 
 async fn guests(world: &World, alice: &str) -> Result<()> {
-    problem(&world.caller.probe("probe", alice, "trap").await?, 502, "agent-failed")?;
-    problem(&world.caller.probe("probe", alice, "no-response").await?, 502, "agent-failed")?;
-    problem(&world.caller.probe("probe", alice, "grow").await?, 502, "agent-failed")?;
+    problem(&world.caller.probe("probe", alice, "trap").await?, 502, "agent-fault")?;
+    problem(&world.caller.probe("probe", alice, "no-response").await?, 502, "agent-silent")?;
+    problem(&world.caller.probe("probe", alice, "grow").await?, 502, "agent-memory")?;
     let start = Instant::now();
-    problem(&world.caller.probe("probe", alice, "loop").await?, 504, "deadline")?;
+    problem(&world.caller.probe("probe", alice, "loop").await?, 504, "agent-deadline")?;
     ensure!(start.elapsed() > Duration::from_millis(1900), "the loop ran until its deadline");
     let reply = world.caller.probe("probe", alice, "").await?;
     ensure!(reply.status == 200, "the host is unharmed: {} {}", reply.status, reply.text());

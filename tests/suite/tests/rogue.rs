@@ -13,11 +13,11 @@ async fn a_rogue_with_a_grant_of_its_own_gets_nothing_more() -> Result<()> {
     // The grant is asked for by an earlier version under the same name, of the same publisher.
     world.host.deploy("rogue", &component("probe")?, "somebody-else.example")?;
     let mut alice = world.person("alice").await?;
-    world.grant(&mut alice, "rogue", "acquire?provider=team-calendar&scope=calendar.read").await?;
+    world.grant(&mut alice, "rogue", "acquire?provider=team-calendar").await?;
     world.host.deploy("rogue", &component("rogue")?, "somebody-else.example")?;
 
     let saas = world.bed.saas.issuer();
-    let ask = json!({ "api": saas, "provider": "google-calendar", "own": "team-calendar", "elsewhere": format!("{}/take", world.bed.idp.issuer()) });
+    let ask = json!({ "api": saas, "provider": "google-calendar", "own": "team-calendar", "elsewhere": world.bed.idp.issuer() });
     let reply = world.caller.invoke("rogue", &alice.token, &ask).await?;
     ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
     let report = reply.json();
