@@ -98,7 +98,9 @@ mod tests {
         for n in 0..100 {
             shelf.put([n; 32], n);
         }
-        assert_eq!((shelf.inner().things.len(), shelf.inner().order.len()), (4, 4));
+        let inner = shelf.inner();
+        assert_eq!((inner.things.len(), inner.order.len()), (4, 4));
+        drop(inner);
         assert_eq!((shelf.find(&[95; 32]), shelf.find(&[96; 32])), (None, Some(96)));
     }
 }
