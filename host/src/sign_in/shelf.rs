@@ -98,9 +98,11 @@ mod tests {
         for n in 0..100 {
             shelf.put([n; 32], n);
         }
-        let inner = shelf.inner();
-        assert_eq!((inner.things.len(), inner.order.len()), (4, 4));
-        drop(inner);
+        let (things, order) = {
+            let inner = shelf.inner();
+            (inner.things.len(), inner.order.len())
+        };
+        assert_eq!((things, order), (4, 4));
         assert_eq!((shelf.find(&[95; 32]), shelf.find(&[96; 32])), (None, Some(96)));
     }
 }
