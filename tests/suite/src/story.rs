@@ -135,7 +135,8 @@ async fn bobs_own(world: &World, bob: &mut Person, teller: &mut impl Teller) -> 
 async fn rogue_gets_nothing(world: &World, alice: &Person, teller: &mut impl Teller) -> Result<()> {
     teller.chapter("rogue, invoked by alice, tries twenty ways to reach her calendar token");
     let before = world.stats().await?;
-    let ask = json!({ "api": world.bed.saas.issuer(), "provider": "google-calendar", "elsewhere": world.bed.idp.issuer() });
+    let ask =
+        json!({ "api": world.bed.saas.issuer(), "provider": "google-calendar", "elsewhere": world.bed.idp.issuer() });
     let reply = world.caller.invoke("rogue", &alice.token, &ask).await?;
     ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
     let report = reply.json();

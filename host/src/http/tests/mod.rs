@@ -8,11 +8,7 @@ mod table;
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;
-<<<<<<< HEAD
-use crate::audit::{Entry, Filter};
-=======
 use crate::audit::{Action, Actor, Entry, Filter, Outcome};
->>>>>>> d1
 use crate::clock::{Clock, Timestamp};
 use crate::consent::Started;
 use crate::directory::Deployment;
@@ -64,18 +60,19 @@ impl Reply {
     }
 
     fn form_token(&self) -> &str {
-<<<<<<< HEAD
         let rest =
             self.body.split("name=\"form_token\" value=\"").nth(1).unwrap_or_else(|| panic!("no form: {}", self.body));
-=======
-        let rest = self.body.split("name=\"form_token\" value=\"").nth(1).unwrap_or_else(|| panic!("no form: {}", self.body));
->>>>>>> d1
         rest.split('"').next().unwrap()
     }
 }
 
 impl World {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more lines for the agent's table.
+    async fn start_with(more: &str) -> Self {
         let issuer = IdentityProvider::start().await;
         let data = tempfile::tempdir().unwrap();
         let file = data.path().join("attache.toml");
@@ -115,6 +112,7 @@ hosts = ["https://www.googleapis.com/calendar/"]
 [agents.calendar]
 providers = [{{ name = "google", scopes = ["calendar.read"] }}]
 allowed_return_urls = ["{RETURN_URL}"]
+{more}
 "#
             ),
         )
@@ -171,14 +169,10 @@ allowed_return_urls = ["{RETURN_URL}"]
         self.host.consents.start(&binding, provider, &scopes, return_url).await.unwrap()
     }
 
-<<<<<<< HEAD
-    async fn trail(&self, action: &str) -> Vec<Entry> {
-=======
     /// What is written down, all that was asked for before included.
     async fn trail(&self, action: &str) -> Vec<Entry> {
         let last = self.host.trail.note(Actor::default(), Action::new("test.mark", ""), Outcome::allowed()).unwrap();
         self.host.trail.journal().durable(last).await.unwrap();
->>>>>>> d1
         let filter = Filter { action: Some(action.into()), ..Filter::default() };
         self.host.trail.journal().query(filter).await.unwrap()
     }
@@ -224,14 +218,10 @@ impl Browser {
 
     fn callback(&self, world: &World, path: &str, state: &str, code: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-<<<<<<< HEAD
         format!(
             "{path}?{}",
             query.append_pair("state", state).append_pair("code", code).append_pair("iss", &world.issuer.url).finish()
         )
-=======
-        format!("{path}?{}", query.append_pair("state", state).append_pair("code", code).append_pair("iss", &world.issuer.url).finish())
->>>>>>> d1
     }
 
     async fn get(&mut self, world: &World, path: &str) -> Reply {
