@@ -3,19 +3,22 @@
 //! Each step is a type that only the step before can make, so that they cannot be called out of order: [`Checked`] comes
 //! from [`Raw`], [`Attached`] from [`Checked`], [`Answered`] from [`Attached`], and only [`Answered::scrub`] gives a response.
 
-use super::fetch::encoded;
+use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
-use super::{Body, Client, Destinations};
+use super::{Body, BodyError, Client, Destinations};
 use crate::secret::Secret;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
@@ -135,10 +138,38 @@ impl Raw {
         for name in connection {
             head.headers.remove(name);
         }
+        head.headers.entry(USER_AGENT).or_insert(OURSELVES);
         // Nothing that an earlier layer left beside the message decides how it is sent.
         head.extensions.clear();
         head.version = http::Version::HTTP_11;
+        let body = if body.is_end_stream() { body } else { Departing(body).boxed_unsync() };
         Ok(Checked(Request::from_parts(head, body)))
+    }
+}
+
+/// A guest's body. Its trailers are headers too (RFC 9110 §6.5) and say no more about who is asking than those.
+struct Departing(Body);
+
+impl http_body::Body for Departing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut polled = Pin::new(&mut self.0).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            reply::clean(trailers, None);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }
 
@@ -147,8 +178,9 @@ fn check_uri(client: &Client, destinations: &Destinations, uri: &Uri) -> Result<
     if authority.as_str().contains('@') {
         return Err(invalid("its URL holds a user name or password"));
     }
-    if !uri.path().starts_with('/') {
-        return Err(invalid("its path does not begin with `/`"));
+    // Two slashes begin a host to those who resolve the path as a reference (RFC 3986 §4.2).
+    if !uri.path().starts_with('/') || uri.path().starts_with("//") {
+        return Err(invalid("its path does not begin with one `/`"));
     }
     client.admit(uri)?;
     if destinations.allows(uri) {

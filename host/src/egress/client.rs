@@ -149,9 +149,12 @@ impl SendError {
                 Some(other) => return Self::Unreachable(other.to_string()),
                 None => {}
             }
-            // The source of an `io::Error` is the source of what it holds, so look at what it holds.
-            let held = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            if let Some(tls) = held.and_then(|held| held.downcast_ref::<rustls::Error>()) {
+            // The source of an `io::Error` is the source of what it holds, so look at what it holds; TLS errors are two deep.
+            let mut inner: &(dyn Error + 'static) = this;
+            while let Some(held) = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+                inner = held;
+            }
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
                 return Self::Unreachable(format!("the TLS handshake failed: {tls}"));
             }
             cause = this.source();
@@ -277,3 +280,7 @@ impl tower::Service<Uri> for Timed {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -2,12 +2,15 @@
 
 use super::{Body, Client};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
+
+/// Some providers answer nobody who does not say this.
+pub(super) const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("attache/", env!("CARGO_PKG_VERSION")));
 
 /// One request for a small document.
 ///
@@ -32,6 +35,7 @@ impl Fetch {
     pub fn get(url: Url) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, OURSELVES);
         Self {
             method: Method::GET,
             url,

@@ -6,6 +6,7 @@
 mod carry;
 mod client;
 mod destination;
+mod escapes;
 mod fetch;
 mod headers;
 mod reply;

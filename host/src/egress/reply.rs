@@ -1,7 +1,7 @@
 //! The body of a response on its way to a guest: scrubbed as it streams, and bounded in time.
 
 use super::headers::forbidden_header;
-use super::scrub::{Found, Scrubber};
+use super::scrub::{Found, Scrubber, Search, cover};
 use super::{Body, BodyError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -37,52 +37,71 @@ impl ScrubHits {
 /// Covers secrets in a stream. Holds back only what could be the beginning of one, so events pass as they come.
 pub(super) struct Window {
     scrubber: Arc<Scrubber>,
-    held: Zeroizing<Vec<u8>>,
     hits: ScrubHits,
+    literals: Held,
+    escapes: Held,
 }
 
 impl Window {
     pub(super) fn new(scrubber: Arc<Scrubber>, hits: ScrubHits) -> Self {
-        Self { scrubber, held: Zeroizing::default(), hits }
+        Self { scrubber, hits, literals: Held::default(), escapes: Held::default() }
     }
 
     /// Takes a chunk and gives what may go on. Copies nothing while there is nothing to find.
     pub(super) fn pass(&mut self, chunk: Bytes) -> Bytes {
-        if self.held.is_empty() {
-            match self.scrubber.find(&chunk, 0, false) {
+        let chunk = self.literals.pass(&self.scrubber.literals, chunk, &self.hits);
+        self.escapes.pass(&self.scrubber.escapes, chunk, &self.hits)
+    }
+
+    /// What was held back, when nothing follows any more.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let mut rest = std::mem::take(&mut *self.literals.0);
+        self.hits.add(cover(&self.scrubber.literals, &mut rest));
+        let mut last = std::mem::take(&mut *self.escapes.0);
+        last.extend_from_slice(&rest);
+        self.hits.add(cover(&self.scrubber.escapes, &mut last));
+        last.into()
+    }
+
+    fn held(&self) -> usize {
+        self.literals.0.len() + self.escapes.0.len()
+    }
+}
+
+/// What one search may be in the middle of.
+#[derive(Default)]
+struct Held(Zeroizing<Vec<u8>>);
+
+impl Held {
+    fn pass(&mut self, search: &impl Search, chunk: Bytes, hits: &ScrubHits) -> Bytes {
+        if self.0.is_empty() {
+            match search.find(&chunk, 0, false) {
                 Found::Nothing => return chunk,
                 Found::Begun(at) => {
-                    self.held.extend_from_slice(&chunk[at..]);
+                    self.0.extend_from_slice(&chunk[at..]);
                     return chunk.slice(..at);
                 }
                 Found::Whole(_) => {}
             }
         }
-        let mut text = std::mem::take(&mut *self.held);
+        let mut text = std::mem::take(&mut *self.0);
         text.extend_from_slice(&chunk);
         let mut from = 0;
         loop {
-            match self.scrubber.find(&text, from, false) {
+            match search.find(&text, from, false) {
                 Found::Whole(at) => {
                     from = at.end;
                     text[at].fill(b'*');
-                    self.hits.add(1);
+                    hits.add(1);
                 }
                 Found::Begun(at) => {
-                    self.held.extend_from_slice(&text[at..]);
+                    self.0.extend_from_slice(&text[at..]);
                     text.truncate(at);
                     return text.into();
                 }
                 Found::Nothing => return text.into(),
             }
         }
-    }
-
-    /// What was held back, when nothing follows any more.
-    pub(super) fn finish(&mut self) -> Bytes {
-        let mut rest = std::mem::take(&mut *self.held);
-        self.hits.add(self.scrubber.cover(&mut rest));
-        rest.into()
     }
 }
 
@@ -206,12 +225,12 @@ impl http_body::Body for Reply {
     }
 
     fn is_end_stream(&self) -> bool {
-        let held = self.window.as_ref().is_some_and(|window| !window.held.is_empty());
+        let held = self.window.as_ref().is_some_and(|window| window.held() > 0);
         self.trailers.is_none() && (self.over || (!held && self.inner.is_end_stream()))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.window.as_ref().map_or(0, |window| window.held.len() as u64);
+        let held = self.window.as_ref().map_or(0, |window| window.held() as u64);
         let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();
         if let Some(upper) = inner.upper() {

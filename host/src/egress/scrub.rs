@@ -4,21 +4,75 @@
 //! already has the token. What this stops is the honest echo: a debug page, an error that quotes the request, a redirect
 //! with the header in its query. Covered text keeps its length, so `content-length` stays true and JSON stays JSON.
 
+use super::escapes::Escapes;
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// Searches for all spellings of one secret at once.
+/// Searches for one secret in many spellings.
 ///
-/// Spellings: raw, in lower and in upper case; percent-encoded (only what must be, or every byte; both cases); hexadecimal (both cases);
-/// JSON-escaped in the four ways common libraries do; base64 and base64url at each of the three alignments, so also
-/// inside a longer encoded text. A secret under 8 bytes is not searched for: it would cover ordinary words.
+/// Spellings: raw, in lower and in upper case; hexadecimal (both cases); base64 and base64url at each of the three
+/// alignments, so also inside a longer encoded text; and, byte by byte in any mixture, percent-encoded, escaped as in
+/// JSON or written as an HTML entity. A secret under 8 bytes is not searched for: it would cover ordinary words.
 ///
-/// Wu-Manber over the first 8 bytes of each spelling: most of a body is passed over in steps of seven bytes.
-/// Building costs a few microseconds, so it is done once a response is there. The spellings are wiped when dropped.
+/// Building costs a few microseconds, so it is done once a response is there. Spellings are wiped when dropped.
 pub struct Scrubber {
+    pub(super) literals: Literals,
+    pub(super) escapes: Escapes,
+}
+
+impl Scrubber {
+    /// Prepares the spellings.
+    pub fn new(secret: &Secret) -> Self {
+        let secret = if secret.len() < HEAD { &[] } else { secret.expose() };
+        Self { literals: Literals::new(secret), escapes: Escapes::new(secret) }
+    }
+
+    /// Covers every spelling in a complete text and says how many there were.
+    pub fn cover(&self, text: &mut [u8]) -> u64 {
+        cover(&self.literals, text) + cover(&self.escapes, text)
+    }
+
+    /// Whether a complete text holds the secret in any spelling.
+    pub fn finds_in(&self, text: &[u8]) -> bool {
+        self.literals.find(text, 0, true) != Found::Nothing || self.escapes.find(text, 0, true) != Found::Nothing
+    }
+}
+
+/// What a search came upon first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A spelling.
+    Whole(Range<usize>),
+    /// From here on it could be the beginning of one; more bytes will tell.
+    Begun(usize),
+    Nothing,
+}
+
+/// A search whose outcome does not depend on where a text was cut.
+pub(super) trait Search {
+    /// The first spelling that begins at `from` or later; of several at one place, the longest. Unless this is the `last`
+    /// of the text, a spelling that may still be growing comes before anything after its beginning.
+    fn find(&self, text: &[u8], from: usize, last: bool) -> Found;
+}
+
+pub(super) fn cover(search: &impl Search, text: &mut [u8]) -> u64 {
+    let mut hits = 0;
+    let mut from = 0;
+    while let Found::Whole(at) = search.find(text, from, true) {
+        from = at.end;
+        hits += 1;
+        text[at].fill(b'*');
+    }
+    hits
+}
+
+/// The spellings that are fixed texts, all searched for at once.
+///
+/// Wu-Manber over the first 8 bytes of each: most of a body is passed over in steps of seven bytes.
+pub(super) struct Literals {
     /// All spellings, end to end.
     text: Zeroizing<Vec<u8>>,
     spellings: Vec<Range<usize>>,
@@ -31,75 +85,16 @@ pub struct Scrubber {
 const HEAD: usize = 8;
 const BLOCKS: usize = 4096;
 
-/// What a search came upon first.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// A spelling.
-    Whole(Range<usize>),
-    /// From here on it could be the beginning of one; more bytes will tell.
-    Begun(usize),
-    Nothing,
-}
-
-impl Scrubber {
-    /// Prepares the spellings.
-    pub fn new(secret: &Secret) -> Self {
-        let mut scrubber = Self {
-            text: Zeroizing::new(Vec::with_capacity(secret.len() * 24)),
+impl Literals {
+    fn new(secret: &[u8]) -> Self {
+        let mut literals = Self {
+            text: Zeroizing::new(Vec::with_capacity(secret.len() * 16)),
             spellings: Vec::new(),
             heads: Zeroizing::new(Vec::new()),
             skips: Box::new([(HEAD - 1) as u8; BLOCKS]),
         };
-        if secret.len() >= HEAD {
-            spell(secret.expose(), &mut |spelling| scrubber.add(spelling));
-        }
-        scrubber
-    }
-
-    /// Covers every spelling in a complete text and says how many there were.
-    pub fn cover(&self, text: &mut [u8]) -> u64 {
-        let mut hits = 0;
-        let mut from = 0;
-        while let Found::Whole(at) = self.find(text, from, true) {
-            from = at.end;
-            hits += 1;
-            text[at].fill(b'*');
-        }
-        hits
-    }
-
-    /// Whether a complete text holds the secret in any spelling.
-    pub fn finds_in(&self, text: &[u8]) -> bool {
-        self.find(text, 0, true) != Found::Nothing
-    }
-
-    /// The first spelling that begins at `from` or later; of several at one place, the longest. Unless this is the `last`
-    /// of the text, a spelling that may still be growing comes before anything after its beginning, so that the outcome
-    /// does not depend on where the text was cut.
-    pub(super) fn find(&self, text: &[u8], from: usize, last: bool) -> Found {
-        let mut at = from;
-        while at + HEAD <= text.len() && !self.spellings.is_empty() {
-            let skip = self.skips[block(text[at + HEAD - 2], text[at + HEAD - 1])];
-            if skip > 0 {
-                at += usize::from(skip);
-                continue;
-            }
-            if self.heads.contains(&head(&text[at..]))
-                && let Some(found) = self.compare(text, at, last)
-            {
-                return found;
-            }
-            at += 1;
-        }
-        if !last {
-            while at < text.len() {
-                if self.spellings().any(|spelling| spelling.starts_with(&text[at..])) {
-                    return Found::Begun(at);
-                }
-                at += 1;
-            }
-        }
-        Found::Nothing
+        spell(secret, &mut |spelling| literals.add(spelling));
+        literals
     }
 
     fn compare(&self, text: &[u8], at: usize, last: bool) -> Option<Found> {
@@ -134,6 +129,34 @@ impl Scrubber {
     }
 }
 
+impl Search for Literals {
+    fn find(&self, text: &[u8], from: usize, last: bool) -> Found {
+        let mut at = from;
+        while at + HEAD <= text.len() && !self.spellings.is_empty() {
+            let skip = self.skips[block(text[at + HEAD - 2], text[at + HEAD - 1])];
+            if skip > 0 {
+                at += usize::from(skip);
+                continue;
+            }
+            if self.heads.contains(&head(&text[at..]))
+                && let Some(found) = self.compare(text, at, last)
+            {
+                return found;
+            }
+            at += 1;
+        }
+        if !last {
+            while at < text.len() {
+                if self.spellings().any(|spelling| spelling.starts_with(&text[at..])) {
+                    return Found::Begun(at);
+                }
+                at += 1;
+            }
+        }
+        Found::Nothing
+    }
+}
+
 /// The first 8 bytes as a number; callers have checked that they are there.
 fn head(text: &[u8]) -> u64 {
     text.first_chunk::<HEAD>().map_or(0, |bytes| u64::from_ne_bytes(*bytes))
@@ -150,35 +173,22 @@ fn spell(secret: &[u8], add: &mut dyn FnMut(&[u8])) {
     add(&Zeroizing::new(secret.to_ascii_lowercase()));
     add(&Zeroizing::new(secret.to_ascii_uppercase()));
 
-    let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let form = |b: u8| b.is_ascii_alphanumeric() || b"-._*".contains(&b);
-    let component = |b: u8| unreserved(b) || b"!*'()".contains(&b);
-    let percent_upper = |out: &mut Vec<u8>, b: u8| hexadecimal(out, b"%", UPPER, b);
-    let percent_lower = |out: &mut Vec<u8>, b: u8| hexadecimal(out, b"%", LOWER, b);
-    for keeps in [&unreserved as &dyn Fn(u8) -> bool, &form, &component, &nothing] {
-        escaped(secret, keeps, percent_upper, add);
-        escaped(secret, keeps, percent_lower, add);
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        let nibbles = secret.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let mut text = Zeroizing::new(Vec::with_capacity(2 * secret.len()));
+        text.extend(nibbles.map(|nibble| digits[usize::from(nibble)]));
+        add(&text);
     }
-
-    escaped(secret, &nothing, |out, b| hexadecimal(out, b"", LOWER, b), add);
-    escaped(secret, &nothing, |out, b| hexadecimal(out, b"", UPPER, b), add);
-
-    // RFC 8259 §7; then `\/` as PHP writes it; then what .NET, and Go and Gson, escape besides, each in its case.
-    let plain = |b: u8| !b"\"\\".contains(&b) && b >= 0x20;
-    escaped(secret, &plain, json, add);
-    escaped(secret, &|b| plain(b) && b != b'/', json, add);
-    escaped(secret, &|b| plain(b) && !b"+<>&'`".contains(&b), |out, b| hexadecimal(out, b"\\u00", UPPER, b), add);
-    escaped(secret, &|b| plain(b) && !b"=<>&'".contains(&b), json, add);
 
     // Six bits a character: of an encoding that began 0, 1 or 2 bytes before the secret, the characters that depend on the
     // secret alone.
     for (before, dropped) in [(0, 0), (1, 2), (2, 3)] {
-        let mut padded = Zeroizing::new(vec![0u8; before]);
-        padded.reserve_exact(secret.len());
+        let mut padded = Zeroizing::new(Vec::with_capacity(before + secret.len()));
+        padded.resize(before, 0);
         padded.extend_from_slice(secret);
         let whole = padded.len() * 8 / 6;
         let mut text = Zeroizing::new(STANDARD_NO_PAD.encode(padded.as_slice()).into_bytes());
-        add(&text[dropped..whole]);
+        add(text.get(dropped..whole).unwrap_or_default());
         for byte in text.iter_mut() {
             *byte = match *byte {
                 b'+' => b'-',
@@ -186,45 +196,8 @@ fn spell(secret: &[u8], add: &mut dyn FnMut(&[u8])) {
                 other => other,
             };
         }
-        add(&text[dropped..whole]);
+        add(text.get(dropped..whole).unwrap_or_default());
     }
-}
-
-const LOWER: &[u8; 16] = b"0123456789abcdef";
-const UPPER: &[u8; 16] = b"0123456789ABCDEF";
-
-fn nothing(_: u8) -> bool {
-    false
-}
-
-fn hexadecimal(out: &mut Vec<u8>, before: &[u8], digits: &[u8; 16], byte: u8) {
-    out.extend_from_slice(before);
-    out.push(digits[usize::from(byte >> 4)]);
-    out.push(digits[usize::from(byte & 15)]);
-}
-
-fn json(out: &mut Vec<u8>, byte: u8) {
-    if b"\"\\/".contains(&byte) {
-        out.extend_from_slice(&[b'\\', byte]);
-    } else {
-        hexadecimal(out, b"\\u00", LOWER, byte);
-    }
-}
-
-/// Adds the secret with every byte replaced that `keeps` does not keep, if there is one.
-fn escaped(secret: &[u8], keeps: &dyn Fn(u8) -> bool, replace: impl Fn(&mut Vec<u8>, u8), add: &mut dyn FnMut(&[u8])) {
-    if secret.iter().all(|&byte| keeps(byte)) {
-        return;
-    }
-    let mut out = Zeroizing::new(Vec::with_capacity(secret.len() * 6));
-    for &byte in secret {
-        if keeps(byte) {
-            out.push(byte);
-        } else {
-            replace(&mut out, byte);
-        }
-    }
-    add(&out);
 }
 
 #[cfg(test)]

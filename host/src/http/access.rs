@@ -34,12 +34,7 @@ pub(super) struct Route<S> {
     handler: fn() -> MethodRouter<S>,
 }
 
-const fn route<S>(
-    method: &'static str,
-    path: &'static str,
-    who: Who,
-    handler: fn() -> MethodRouter<S>,
-) -> Route<S> {
+const fn route<S>(method: &'static str, path: &'static str, who: Who, handler: fn() -> MethodRouter<S>) -> Route<S> {
     Route { method, path, who, handler }
 }
 
@@ -93,20 +88,13 @@ pub fn public_router(host: Arc<Host>) -> Router {
     let site = Site::new(host);
     let dress = axum::middleware::map_response_with_state(site.clone(), dress);
     let pages = router(PAGES).layer(dress);
-    router(API)
-        .merge(pages)
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(site)
+    router(API).merge(pages).fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(site)
 }
 
 /// What operators reach. Only [`super::serve`] can serve it, on a socket that tells who they are: a request without an
 /// operator is answered as if there were nothing.
 pub fn admin_router(host: Arc<Host>) -> Router {
-    router(ADMIN)
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Operators(host))
+    router(ADMIN).fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(Operators(host))
 }
 
 fn router<S: Clone + Send + Sync + 'static>(routes: &[Route<S>]) -> Router<S> {

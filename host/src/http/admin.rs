@@ -138,7 +138,9 @@ impl Wishes {
                 "publisher" if publisher.is_none() => publisher = Some(value.into_owned()),
                 "return_url" => return_urls.push(value.into_owned()),
                 _ => {
-                    return Err(Problem::bad_request("send `publisher` once, `return_url` as often as needed, and nothing else"));
+                    return Err(Problem::bad_request(
+                        "send `publisher` once, `return_url` as often as needed, and nothing else",
+                    ));
                 }
             }
         }
@@ -197,15 +199,12 @@ struct Workload {
 }
 
 /// A workload identity by hand.
-pub(super) async fn create(
-    State(Operators(host)): State<Operators>,
-    operator: Operator,
-    request: Request,
-) -> Answer {
+pub(super) async fn create(State(Operators(host)): State<Operators>, operator: Operator, request: Request) -> Answer {
     let body = form::small(request.into_body(), 64 << 10, Duration::from_secs(10)).await?;
-    let wanted: Workload =
-        serde_json::from_slice(&body).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    let action = Action::new(codes::WORKLOAD_CREATE, wanted.name.as_str()).with(json!({ "publisher": wanted.publisher }));
+    let wanted: Workload = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+    let action =
+        Action::new(codes::WORKLOAD_CREATE, wanted.name.as_str()).with(json!({ "publisher": wanted.publisher }));
     let new = NewWorkload {
         name: wanted.name,
         publisher: wanted.publisher,
@@ -329,7 +328,9 @@ mod tests {
 
     #[test]
     fn a_deployment_says_who_published_it() {
-        let wishes = Wishes::parse("publisher=Acme%20Ltd&return_url=https%3A%2F%2Fa.example&return_url=https://b.example").unwrap_or_else(|problem| panic!("{problem:?}"));
+        let wishes =
+            Wishes::parse("publisher=Acme%20Ltd&return_url=https%3A%2F%2Fa.example&return_url=https://b.example")
+                .unwrap_or_else(|problem| panic!("{problem:?}"));
         assert_eq!(wishes.publisher, "Acme Ltd");
         assert_eq!(wishes.return_urls, ["https://a.example", "https://b.example"]);
         for bad in ["", "return_url=https://a.example", "publisher=a&publisher=b", "publisher=a&by=root"] {

@@ -143,7 +143,8 @@ mod tests {
     use http_body_util::StreamBody;
 
     fn chunked(chunks: &'static [&'static str]) -> axum::body::Body {
-        let frames = chunks.iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        let frames =
+            chunks.iter().map(|chunk| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(chunk.as_bytes()))));
         axum::body::Body::new(StreamBody::new(stream::iter(frames)))
     }
 

@@ -98,10 +98,7 @@ pub(super) fn of_pages(tls: bool, development: bool) -> HeaderMap {
         headers.insert(name, HeaderValue::from_static(value));
     }
     if tls {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
-        );
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     headers
 }
@@ -139,7 +136,9 @@ mod tests {
     #[test]
     fn no_configuration_lets_a_token_in() {
         let sent = map(&[("authorization", "Bearer secret"), ("cookie", "secret"), ("x-api-key", "secret")]);
-        assert!(inbound(&sent, &[header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("x-api-key")]).is_empty());
+        assert!(
+            inbound(&sent, &[header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("x-api-key")]).is_empty()
+        );
     }
 
     #[test]
@@ -156,11 +155,14 @@ mod tests {
             ("content-type", "text/html"),
         ]);
         outbound(&mut said);
-        assert_eq!(said, map(&[
-            ("content-type", "text/html"),
-            ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "sandbox; default-src 'none'; frame-ancestors 'none'"),
-        ]));
+        assert_eq!(
+            said,
+            map(&[
+                ("content-type", "text/html"),
+                ("x-content-type-options", "nosniff"),
+                ("content-security-policy", "sandbox; default-src 'none'; frame-ancestors 'none'"),
+            ])
+        );
     }
 
     #[test]
@@ -168,7 +170,10 @@ mod tests {
         let headers = of_pages(true, false);
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert!(!policy.contains("script-src") && !policy.contains("unsafe") && !policy.contains("http://"), "{policy}");
+        assert!(
+            !policy.contains("script-src") && !policy.contains("unsafe") && !policy.contains("http://"),
+            "{policy}"
+        );
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
         assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));

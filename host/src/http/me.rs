@@ -1,9 +1,9 @@
 //! The user's page: what I granted, and undoing it.
 
+use super::form;
 use super::pages::{self, Failed};
 use super::problem::Problem;
 use super::site::Site;
-use super::form;
 use crate::audit::Actor;
 use crate::ids::GrantId;
 use crate::sign_in::Visit;

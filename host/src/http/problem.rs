@@ -79,7 +79,8 @@ impl Problem {
 
     /// The return URL is not on the workload's list.
     pub(super) fn return_url(agent: &AgentName) -> Self {
-        let detail = format!("`attache-return-url` must be one of the return URLs that agent `{agent}` is deployed with");
+        let detail =
+            format!("`attache-return-url` must be one of the return URLs that agent `{agent}` is deployed with");
         Self::new(StatusCode::BAD_REQUEST, "return-url", "this return URL is not allowed", detail)
     }
 
@@ -136,7 +137,8 @@ impl Problem {
     pub(super) fn component_unavailable(error: &ComponentError) -> Self {
         log("a component cannot run", error);
         let detail = "the agent cannot be started at present; its operator finds the reason in the host's log";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "component-unavailable", "the agent cannot be started", detail).retry(5)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "component-unavailable", "the agent cannot be started", detail)
+            .retry(5)
     }
 }
 
@@ -203,9 +205,13 @@ impl From<InvokeError> for Problem {
         let new = |status, slug, title| Self::new(status, slug, title, detail);
         match error {
             InvokeError::Trapped(_) => new(StatusCode::BAD_GATEWAY, "agent-fault", "the agent failed"),
-            InvokeError::OutOfMemory(_) => new(StatusCode::BAD_GATEWAY, "agent-memory", "the agent used too much memory"),
+            InvokeError::OutOfMemory(_) => {
+                new(StatusCode::BAD_GATEWAY, "agent-memory", "the agent used too much memory")
+            }
             InvokeError::NoResponse => new(StatusCode::BAD_GATEWAY, "agent-silent", "the agent gave no response"),
-            InvokeError::AgentError(_) => new(StatusCode::BAD_GATEWAY, "agent-error", "the agent answered with an error"),
+            InvokeError::AgentError(_) => {
+                new(StatusCode::BAD_GATEWAY, "agent-error", "the agent answered with an error")
+            }
             InvokeError::Deadline(_) => new(StatusCode::GATEWAY_TIMEOUT, "agent-deadline", "the agent took too long"),
             InvokeError::RevealNotGranted => {
                 new(StatusCode::FORBIDDEN, "reveal-not-granted", "the agent wants more than it was granted")
@@ -225,7 +231,8 @@ impl From<ConsentError> for Problem {
                 new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works")
             }
             ConsentError::NotYours => {
-                let detail = "it was made for another user; sign in as that user, or ask the agent for a link of your own";
+                let detail =
+                    "it was made for another user; sign in as that user, or ask the agent for a link of your own";
                 Self::new(StatusCode::FORBIDDEN, "consent-not-yours", "this link is not for you", detail)
             }
             ConsentError::SignInNeeded => new(StatusCode::UNAUTHORIZED, "sign-in-needed", "sign in first"),
@@ -238,16 +245,15 @@ impl From<ConsentError> for Problem {
             ConsentError::WrongProvider | ConsentError::Issuer(_) => {
                 new(StatusCode::BAD_REQUEST, "consent-refused", "this answer is not from the right provider")
             }
-            ConsentError::Declined { .. } => {
-                new(StatusCode::FORBIDDEN, "consent-declined", "nothing was granted")
-            }
+            ConsentError::Declined { .. } => new(StatusCode::FORBIDDEN, "consent-declined", "nothing was granted"),
             ConsentError::NoProvider(_) | ConsentError::Agent(_) => {
                 new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works")
             }
             ConsentError::Provider(_) => {
                 log("a provider could not be asked", &error);
                 let detail = "the provider could not be asked; open the link again in a moment";
-                Self::new(StatusCode::BAD_GATEWAY, "provider-unavailable", "the provider does not answer", detail).retry(10)
+                Self::new(StatusCode::BAD_GATEWAY, "provider-unavailable", "the provider does not answer", detail)
+                    .retry(10)
             }
             ConsentError::Vault(_)
             | ConsentError::Sessions(_)
@@ -368,20 +374,23 @@ mod tests {
     fn a_request_without_a_token_gets_the_challenge_without_an_error() {
         let problem = Problem::rejected(&Rejected::Missing, METADATA);
         let challenge = problem.challenge.unwrap();
-        assert_eq!((problem.status, challenge.to_str().unwrap()), (
-            StatusCode::UNAUTHORIZED,
-            format!("Bearer resource_metadata=\"{METADATA}\"").as_str(),
-        ));
+        assert_eq!(
+            (problem.status, challenge.to_str().unwrap()),
+            (StatusCode::UNAUTHORIZED, format!("Bearer resource_metadata=\"{METADATA}\"").as_str(),)
+        );
     }
 
     #[test]
     fn a_bad_token_is_told_in_one_sentence_that_does_not_help_a_forger() {
         let reasons = [Rejected::Signature, Rejected::Audience, Rejected::Issuer("`https://evil.example`".into())];
-        let told: Vec<_> = reasons.iter().map(|reason| {
-            let problem = Problem::rejected(reason, METADATA);
-            assert_eq!(problem.status, StatusCode::UNAUTHORIZED);
-            (problem.detail, problem.challenge.unwrap())
-        }).collect();
+        let told: Vec<_> = reasons
+            .iter()
+            .map(|reason| {
+                let problem = Problem::rejected(reason, METADATA);
+                assert_eq!(problem.status, StatusCode::UNAUTHORIZED);
+                (problem.detail, problem.challenge.unwrap())
+            })
+            .collect();
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
         assert!(told[0].1.to_str().unwrap().starts_with("Bearer error=\"invalid_token\", error_description=\""));
     }

@@ -1,8 +1,8 @@
 //! From a request to a verified user.
 
+use super::metadata;
 use super::problem::Problem;
 use super::site::Site;
-use super::metadata;
 use crate::audit::{Action, Actor, Outcome, codes};
 use crate::identity::{Authorizer, Bearer, Rejected, VerifiedUser};
 use crate::ids::AgentName;

@@ -59,6 +59,8 @@ struct State {
     generation: u64,
     fetched_at: Option<Timestamp>,
     attempted_at: Option<Timestamp>,
+    /// When an unknown key id last caused a renewal.
+    asked_at: Option<Timestamp>,
     /// Why the last attempt failed.
     failure: Option<String>,
     jwks: Option<(Url, Timestamp)>,
@@ -130,11 +132,18 @@ impl KeySource {
         })
     }
 
-    /// The set after a renewal, if one is under way or due.
+    /// The set after a renewal that an unknown key id asks for, if one is under way or due.
+    ///
+    /// These have thirty seconds of their own: keys that changed just after a renewal that was due anyway are found at
+    /// once. A provider that failed is left alone for its thirty seconds all the same.
     async fn renewed(self: &Arc<Self>) -> Option<(Arc<KeySet>, u64)> {
         let flight = {
             let mut state = self.lock();
             let now = self.clock.now();
+            if state.failure.is_none() && state.asked_at.is_none_or(|at| now.since(at) >= COOLDOWN) {
+                state.asked_at = Some(now);
+                state.attempted_at = None;
+            }
             self.renew(&mut state, now)
         };
         flight?.await;

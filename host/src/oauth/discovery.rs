@@ -156,3 +156,7 @@ pub(super) fn parse(issuer: &Issuer, body: &[u8]) -> Result<Metadata, OAuthError
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(200).collect::<String>().escape_debug().to_string()
 }
+
+#[cfg(test)]
+#[path = "discovery_tests.rs"]
+mod tests;

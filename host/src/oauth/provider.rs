@@ -45,6 +45,7 @@ pub enum ProviderKind {
 
 /// Where a provider is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one per provider, never moved about")]
 pub enum Endpoints {
     /// In its discovery document (OIDC Discovery §4, RFC 8414 §3).
     Discovery {

@@ -27,6 +27,19 @@ const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
 /// Longer access tokens do not fit into the headers of most servers.
 const LONGEST_TOKEN: usize = 32 * 1024;
 
+/// Codes that repeat nobody's secret, even where a secret is a word of theirs (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
+const KNOWN_ERRORS: [&str; 9] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_token",
+    "unsupported_token_type",
+    "invalid_target",
+];
+
 /// Text that is not copied unless it was escaped.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -95,7 +108,7 @@ fn refusal(answer: Answer<'_>, sent: &[&Secret]) -> OAuthError {
     // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E.
     let proper =
         (1..=100).contains(&error.len()) && error.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    if !proper || quotes(&error, sent) {
+    if !proper || (!KNOWN_ERRORS.contains(&&*error) && quotes(&error, sent)) {
         return unreadable("its error code is malformed");
     }
     if error == "invalid_grant" {

@@ -159,12 +159,7 @@ impl SignIns {
     ///
     /// # Errors
     /// [`SignInError::Provider`] when the identity provider's metadata cannot be read.
-    pub async fn depart(
-        &self,
-        browser: Option<&str>,
-        return_to: String,
-        anew: bool,
-    ) -> Result<Departure, SignInError> {
+    pub async fn depart(&self, browser: Option<&str>, return_to: String, anew: bool) -> Result<Departure, SignInError> {
         let browser = browser.filter(|cookie| is_cookie(cookie)).map_or_else(random_text, str::to_owned);
         let (state, nonce, pkce) = (Secret::random(), random_text(), Pkce::new());
         let key = sha256(state.expose());
@@ -219,10 +214,7 @@ impl SignIns {
         if !same {
             return Err(SignInError::OtherBrowser);
         }
-        self.oauth
-            .check_callback_issuer(&self.provider, answer.iss.as_deref())
-            .await
-            .map_err(SignInError::Issuer)?;
+        self.oauth.check_callback_issuer(&self.provider, answer.iss.as_deref()).await.map_err(SignInError::Issuer)?;
         if let Some(error) = answer.error {
             return Err(SignInError::Declined(plain_code(&error)));
         }

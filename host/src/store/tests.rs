@@ -112,6 +112,42 @@ async fn a_hundred_writes_at_once_share_one_commit() {
     assert_eq!(Entries::all(&*bed.store).await.unwrap().len(), 100);
 }
 
+#[test]
+fn callers_that_come_again_and_again_keep_sharing_commits() {
+    let bed = bed();
+    let before = bed.commits();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    let ticket = bed.store.append(record(Phase::Opened, "x")).unwrap();
+                    tokio::runtime::Builder::new_current_thread()
+                        .build()
+                        .unwrap()
+                        .block_on(bed.store.durable(ticket))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let commits = bed.commits() - before;
+    assert!((40..=320).contains(&commits), "{commits} commits for 40 rounds of 16");
+}
+
+#[tokio::test]
+async fn after_a_crowd_one_alone_is_served_too() {
+    let bed = bed();
+    let release = bed.hold().await;
+    let crowd = (0..10).map(|i| Entries::put(&*bed.store, entry(&format!("agent-{i}"))));
+    let mut crowd = Box::pin(futures_util::future::join_all(crowd));
+    assert!(futures_util::poll!(&mut crowd).is_pending());
+    drop(release);
+    crowd.await;
+    Entries::put(&*bed.store, entry("alone")).await.unwrap();
+    let ticket = bed.store.append(record(Phase::Opened, "alone")).unwrap();
+    bed.store.durable(ticket).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_write_that_fails_takes_no_other_with_it() {
     let bed = bed();
@@ -130,6 +166,20 @@ async fn a_write_that_fails_takes_no_other_with_it() {
     bed.store.durable(ticket).await.unwrap();
     assert_eq!(bed.commits() - before, 2);
     assert_eq!(Entries::all(&*bed.store).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_halfway_leaves_nothing() {
+    let bed = bed();
+    Entries::put(&*bed.store, entry("calendar")).await.unwrap();
+    let halfway = bed.store.writer.write(|connection| {
+        assert_eq!(connection.execute("DELETE FROM workload", [])?, 1);
+        connection.execute("INSERT INTO workload (name) VALUES ('x')", [])
+    });
+    let (halfway, other) = futures_util::join!(halfway, Entries::put(&*bed.store, entry("other")));
+    assert!(matches!(halfway, Err(StoreError::Sql(_))));
+    other.unwrap();
+    assert_eq!(Entries::all(&*bed.store).await.unwrap(), [entry("calendar"), entry("other")]);
 }
 
 #[tokio::test]
@@ -211,14 +261,18 @@ async fn more_records_than_fit_are_refused_and_counted() {
 /// Waits for the record that tells of missing ones, and returns its number and detail.
 async fn after_gap(bed: &Bed) -> (u64, serde_json::Value) {
     let mut progress = bed.store.writer.progress();
-    loop {
-        let filter = Filter { action: Some(codes::GAP.into()), ..Filter::default() };
-        if let Some(gap) = bed.store.query(filter).await.unwrap().pop() {
-            assert_eq!(gap.record.outcome.as_ref().unwrap().decision, Decision::Failed);
-            return (gap.seq, gap.record.action.detail);
+    let found = async {
+        loop {
+            let filter = Filter { action: Some(codes::GAP.into()), ..Filter::default() };
+            if let Some(gap) = bed.store.query(filter).await.unwrap().pop() {
+                return gap;
+            }
+            progress.changed().await.unwrap();
         }
-        progress.changed().await.unwrap();
-    }
+    };
+    let gap = tokio::time::timeout(std::time::Duration::from_secs(60), found).await.expect("no gap was recorded");
+    assert_eq!(gap.record.outcome.as_ref().unwrap().decision, Decision::Failed);
+    (gap.seq, gap.record.action.detail)
 }
 
 #[tokio::test]
@@ -247,6 +301,29 @@ async fn a_disk_that_refuses_refuses_everybody_and_recovers_by_itself() {
     bed.store.durable(next).await.unwrap();
     assert_eq!(numbers(&bed.store).await, [kept.0, gap, next.0]);
     Entries::put(&*bed.store, entry("calendar")).await.unwrap();
+}
+
+#[tokio::test]
+async fn records_that_came_while_a_commit_failed_are_lost_with_it() {
+    let bed = bed();
+    let (started, waiting) = tokio::sync::oneshot::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let store = bed.store.clone();
+    let fails = tokio::spawn(async move {
+        let job = move |connection: &Connection| {
+            started.send(()).unwrap();
+            let _ = released.recv();
+            // As SQLite does by itself after some failures of the disk.
+            connection.execute_batch("ROLLBACK")
+        };
+        store.writer.write(job).await
+    });
+    waiting.await.unwrap();
+    let ticket = bed.store.append(record(Phase::Opened, "meanwhile")).unwrap();
+    drop(release);
+    assert!(matches!(fails.await.unwrap(), Err(StoreError::Unwritable(_))));
+    assert!(bed.store.durable(ticket).await.is_err());
+    assert_eq!(after_gap(&bed).await.1, serde_json::json!({"lost": 1, "refused": 0}));
 }
 
 #[tokio::test]

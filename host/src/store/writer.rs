@@ -2,8 +2,10 @@
 //! answers everybody.
 //!
 //! Records of the audit trail come by [`Writer::append`], which neither blocks nor waits; everything else comes by
-//! [`Writer::write`], which waits. Both share the commit. A commit is due at once when somebody waits for it, otherwise
-//! two milliseconds after the first record: waiting costs nobody anything then, and a commit is a write to the disk.
+//! [`Writer::write`], which waits. Both share the commit. Most of what a commit costs it costs for a single row (250 µs of
+//! processor time where we measured it, against 1 µs for each row more). So one begins as soon as somebody waits, but not
+//! within a millisecond of one that several waited for: few callers never wait for company, and many do not spend a
+//! processor on commits. When nobody waits one begins two milliseconds after the first record.
 //!
 //! When a commit fails, all that was in it failed, and the journal takes no records until a later commit succeeds. Those
 //! that had no place are counted, and the first record after the recovery says how many.
@@ -22,6 +24,10 @@ use tokio::sync::{oneshot, watch};
 pub(super) const QUEUE: usize = 65_536;
 /// How long a record waits for company when nobody waits for it.
 const LINGER: Duration = Duration::from_millis(2);
+/// How long after a commit with a crowd the next one begins.
+const GATHER: Duration = Duration::from_millis(1);
+/// So many who wait for one commit are a crowd.
+const CROWD: usize = 4;
 /// As many records do not wait for more.
 const ENOUGH: usize = 512;
 /// At most so many records in one commit, so that a flood of them keeps nobody waiting for longer than some
@@ -56,8 +62,10 @@ struct Queue {
     next: u64,
     records: VecDeque<Record>,
     commands: Vec<Run>,
-    /// Somebody waits for a record in the queue.
-    urgent: bool,
+    /// How many wait for what is in the queue.
+    waiting: usize,
+    /// How many waited for the last commit.
+    waited: usize,
     rest: Rest,
     /// Why the last commit failed.
     failure: Option<String>,
@@ -72,7 +80,7 @@ enum Rest {
     Busy,
     /// Nothing to do: any record wakes it.
     Idle,
-    /// Waits for company: only what is urgent wakes it.
+    /// Waits for company: the first who waits wakes it.
     Lingering,
 }
 
@@ -151,7 +159,8 @@ impl Writer {
             next: last + 1,
             records: VecDeque::new(),
             commands: Vec::new(),
-            urgent: false,
+            waiting: 0,
+            waited: 0,
             rest: Rest::Busy,
             failure: None,
             gap: Gap::default(),
@@ -251,7 +260,7 @@ impl Writer {
                 return Err(StoreError::Closed);
             }
             queue.commands.push(run);
-            self.shared.wake(queue, true);
+            self.shared.wait_in(queue);
         }
         match answer.await {
             Ok(answer) => answer,
@@ -292,16 +301,22 @@ impl Shared {
 
     /// Makes a commit due for this ticket.
     fn hurry(&self, ticket: u64) -> Result<(), Unwritable> {
-        let mut queue = self.lock();
+        let queue = self.lock();
         if ticket >= queue.next {
             return Err(Unwritable("there is no such record".into()));
         }
         // Otherwise it is in the commit that is going on.
         if ticket >= queue.next - queue.records.len() as u64 {
-            queue.urgent = true;
-            self.wake(queue, true);
+            self.wait_in(queue);
         }
         Ok(())
+    }
+
+    /// One more waits.
+    fn wait_in(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.waiting += 1;
+        let wanted = queue.rest == Rest::Idle || queue.waiting == 1;
+        self.wake(queue, wanted);
     }
 
     #[cfg(test)]
@@ -312,29 +327,34 @@ impl Shared {
     /// Waits until a commit is due and takes what goes into it; none when the store closes and all is written.
     fn batch(&self) -> Option<Batch> {
         let mut queue = self.lock();
-        let mut until: Option<Instant> = None;
+        let last_commit = Instant::now();
+        let mut first_record: Option<Instant> = None;
         loop {
-            let waited_for = !queue.commands.is_empty() || queue.urgent || queue.records.len() >= ENOUGH;
-            if waited_for || queue.closing {
+            if queue.closing || queue.records.len() >= ENOUGH {
                 break;
             }
-            let pause = if queue.failure.is_some() {
-                Some(PROBE)
+            let (rest, until) = if queue.failure.is_some() {
+                if queue.waiting > 0 {
+                    break;
+                }
+                (Rest::Idle, last_commit + PROBE)
+            } else if queue.waiting > 0 {
+                if queue.waited < CROWD {
+                    break;
+                }
+                (Rest::Lingering, last_commit + GATHER)
             } else if !queue.records.is_empty() || queue.gap.any() {
-                Some(LINGER)
+                (Rest::Lingering, *first_record.get_or_insert_with(Instant::now) + LINGER)
             } else {
-                None
-            };
-            queue.rest = if pause == Some(LINGER) { Rest::Lingering } else { Rest::Idle };
-            let Some(pause) = pause else {
-                until = None;
+                queue.rest = Rest::Idle;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = until.get_or_insert_with(|| Instant::now() + pause).saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
+            queue.rest = rest;
             queue = self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         queue.rest = Rest::Busy;
@@ -344,7 +364,11 @@ impl Shared {
         let first = queue.next - queue.records.len() as u64;
         let taken = queue.records.len().min(MOST);
         let mut records: Vec<Record> = queue.records.drain(..taken).collect();
-        queue.urgent &= !queue.records.is_empty();
+        queue.waited = std::mem::take(&mut queue.waiting);
+        // Some may wait for what is left over; it goes next, at once.
+        if !queue.records.is_empty() && queue.waited > 0 {
+            (queue.waiting, queue.waited) = (1, 0);
+        }
         let mut gap = None;
         if queue.records.is_empty()
             && let Some(record) = queue.gap.record()
@@ -384,7 +408,7 @@ impl Shared {
         for record in &records {
             queue.gap.lost(record, cause);
         }
-        queue.urgent = false;
+        queue.waiting = queue.commands.len();
         if queue.failure.replace(cause.to_owned()).is_none() {
             tracing::error!(%cause, lost = records.len(), "the store cannot be written; nothing is released until it can");
         }

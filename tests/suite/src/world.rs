@@ -112,7 +112,7 @@ impl World {
     /// `acquire?provider=google-calendar`.
     pub async fn grant(&self, person: &mut Person, agent: &str, rest: &str) -> Result<()> {
         let reply = self.caller.probe(agent, &person.token, rest).await?;
-        let url = quoted(&reply.text(), "authorization_url: ")
+        let url = quoted(&reply.text(), "authorization-url: ")
             .with_context(|| format!("a consent link, not {} {}", reply.status, reply.text()))?;
         let page = walk::open(&mut person.browser, &url, &person.name.clone()).await?;
         ensure!(page.status == 200, "the consent of {} ended with {}: {}", person.name, page.status, page.body);

@@ -26,7 +26,7 @@ fn problem(reply: &Reply, status: u16, slug: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_says_what_to_do_and_leaks_nothing() -> Result<()> {
     let world = World::start_with(|spec| {
-        spec.extra = "\n[engine]\ndeadline_ms = 2000\n".into();
+        spec.extra = "\n[engine]\ndeadline = \"2s\"\n".into();
     })
     .await?;
     world.host.deploy("probe", &component("probe")?, "tests.example")?;

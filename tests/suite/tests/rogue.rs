@@ -31,7 +31,10 @@ async fn a_rogue_with_a_grant_of_its_own_gets_nothing_more() -> Result<()> {
     for canary in world.canaries().await? {
         ensure!(!reply.text().contains(&canary), "a token stands in the report");
     }
-    ensure!(world.stats().await?["taken"].as_array().is_some_and(Vec::is_empty), "nothing was sent where a thief waits");
+    ensure!(
+        world.stats().await?["taken"].as_array().is_some_and(Vec::is_empty),
+        "nothing was sent where a thief waits"
+    );
     for trap in ["guess-a-handle", "use-a-dropped-handle"] {
         let path = format!("/agents/rogue/invocations/{trap}");
         let headers = [("content-type", "application/json")];

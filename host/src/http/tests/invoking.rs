@@ -57,9 +57,15 @@ async fn a_flood_of_bad_tokens_does_not_fill_the_trail() {
 async fn what_is_wrong_with_a_call_is_said_before_anything_runs() {
     let world = World::start().await;
     let unknown = world.as_user("alice", "POST", NOWHERE, "").await;
-    assert_eq!((unknown.status, &unknown.json()["type"]), (StatusCode::NOT_FOUND, &"urn:attache:problem:unknown-agent".into()));
+    assert_eq!(
+        (unknown.status, &unknown.json()["type"]),
+        (StatusCode::NOT_FOUND, &"urn:attache:problem:unknown-agent".into())
+    );
     let large = world.as_user("alice", "POST", HERE, "x".repeat(1001)).await;
-    assert_eq!((large.status, &large.json()["type"]), (StatusCode::PAYLOAD_TOO_LARGE, &"urn:attache:problem:too-large".into()));
+    assert_eq!(
+        (large.status, &large.json()["type"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &"urn:attache:problem:too-large".into())
+    );
     for (name, value) in [("attache-return-url", "https://evil.example/"), ("attache-session-id", "short")] {
         let token = world.issuer.token("alice", "attache", world.clock.now());
         let request = Request::post(HERE).header("authorization", format!("Bearer {token}")).header(name, value);
@@ -67,7 +73,10 @@ async fn what_is_wrong_with_a_call_is_said_before_anything_runs() {
     }
     world.host.directory.set_state(&agent(), State::Suspended).await.unwrap();
     let suspended = world.as_user("alice", "POST", HERE, "").await;
-    assert_eq!((suspended.status, &suspended.json()["type"]), (StatusCode::FORBIDDEN, &"urn:attache:problem:suspended".into()));
+    assert_eq!(
+        (suspended.status, &suspended.json()["type"]),
+        (StatusCode::FORBIDDEN, &"urn:attache:problem:suspended".into())
+    );
     let trail = world.trail("agent.invoke").await;
     assert_eq!(trail.len(), 2, "unknown and suspended are refused in writing");
 }
@@ -105,9 +114,13 @@ async fn what_an_operator_changes_is_written_down_with_their_account() {
     let world = World::start().await;
     assert_eq!(world.as_operator("POST", "/v1/agents/calendar/suspend", "").await.json()["state"], "suspended");
     assert_eq!(world.as_operator("POST", "/v1/agents/calendar/resume", "").await.json()["state"], "active");
-    let made = world.as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string()).await;
+    let made = world
+        .as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string())
+        .await;
     assert_eq!((&made.json()["origin"], &made.json()["created_by"]), (&"manual".into(), &"uid:1000".into()));
-    let again = world.as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string()).await;
+    let again = world
+        .as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string())
+        .await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     let unknown = world.as_operator("POST", "/v1/agents/nowhere/suspend", "").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
@@ -134,7 +147,10 @@ async fn a_component_that_cannot_run_is_never_registered() {
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", nothing.body);
     assert_eq!(world.host.directory.list().len(), 1);
     let trail = world.trail("agent.deploy").await;
-    assert!(trail.iter().all(|entry| entry.record.outcome.as_ref().unwrap().decision == Decision::Refused) && trail.len() == 2);
+    assert!(
+        trail.iter().all(|entry| entry.record.outcome.as_ref().unwrap().decision == Decision::Refused)
+            && trail.len() == 2
+    );
 }
 
 #[tokio::test]
@@ -142,10 +158,15 @@ async fn the_trail_is_filtered_and_a_wrong_filter_is_named() {
     let world = World::start().await;
     world.as_operator("POST", "/v1/agents/calendar/suspend", "").await;
     world.trail("agent.suspend").await;
-    let found = world.as_operator("GET", "/v1/audit?action=agent.suspend&decision=allowed&since=0&limit=5", "").await.json();
+    let found =
+        world.as_operator("GET", "/v1/audit?action=agent.suspend&decision=allowed&since=0&limit=5", "").await.json();
     assert_eq!(found.as_array().unwrap().len(), 1);
     assert_eq!((&found[0]["operator"], &found[0]["decision"]), (&"uid:1000".into(), &"allowed".into()));
     for bad in ["decision=maybe", "since=yesterday", "who=alice"] {
-        assert_eq!(world.as_operator("GET", &format!("/v1/audit?{bad}"), "").await.status, StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(
+            world.as_operator("GET", &format!("/v1/audit?{bad}"), "").await.status,
+            StatusCode::BAD_REQUEST,
+            "{bad}"
+        );
     }
 }

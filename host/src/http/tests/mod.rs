@@ -60,13 +60,19 @@ impl Reply {
     }
 
     fn form_token(&self) -> &str {
-        let rest = self.body.split("name=\"form_token\" value=\"").nth(1).unwrap_or_else(|| panic!("no form: {}", self.body));
+        let rest =
+            self.body.split("name=\"form_token\" value=\"").nth(1).unwrap_or_else(|| panic!("no form: {}", self.body));
         rest.split('"').next().unwrap()
     }
 }
 
 impl World {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more lines for the agent's table.
+    async fn start_with(more: &str) -> Self {
         let issuer = IdentityProvider::start().await;
         let data = tempfile::tempdir().unwrap();
         let file = data.path().join("attache.toml");
@@ -106,6 +112,7 @@ hosts = ["https://www.googleapis.com/calendar/"]
 [agents.calendar]
 providers = [{{ name = "google", scopes = ["calendar.read"] }}]
 allowed_return_urls = ["{RETURN_URL}"]
+{more}
 "#
             ),
         )
@@ -211,7 +218,10 @@ impl Browser {
 
     fn callback(&self, world: &World, path: &str, state: &str, code: &str) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        format!("{path}?{}", query.append_pair("state", state).append_pair("code", code).append_pair("iss", &world.issuer.url).finish())
+        format!(
+            "{path}?{}",
+            query.append_pair("state", state).append_pair("code", code).append_pair("iss", &world.issuer.url).finish()
+        )
     }
 
     async fn get(&mut self, world: &World, path: &str) -> Reply {

@@ -34,7 +34,16 @@ async fn a_user_signs_in_agrees_looks_and_revokes() {
 
     let page = browser.get(&world, &link).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
-    for shown in ["calendar", "acme.example", "sha256:", "calendar.read", "www.googleapis.com", "Google Calendar", "alice the user", "10 more minutes"] {
+    for shown in [
+        "calendar",
+        "acme.example",
+        "sha256:",
+        "calendar.read",
+        "www.googleapis.com",
+        "Google Calendar",
+        "alice the user",
+        "10 more minutes",
+    ] {
         assert!(page.body.contains(shown), "`{shown}` is not shown: {}", page.body);
     }
     let done = browser.agrees(&world, &started).await;
@@ -51,6 +60,17 @@ async fn a_user_signs_in_agrees_looks_and_revokes() {
 }
 
 #[tokio::test]
+async fn a_page_never_promises_what_the_agent_is_not_held_to() {
+    for (more, reads) in [("", false), ("reveal = true", true)] {
+        let world = World::start_with(more).await;
+        let link = path(&world.consent("alice", None).await.authorization_url).to_owned();
+        let page = Browser::of(&world, "alice").await.get(&world, &link).await;
+        assert_eq!(page.body.contains("can read the token itself"), reads, "{}", page.body);
+        assert_eq!(page.body.contains("never gets your password or a token"), !reads, "{}", page.body);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_another_browser_signs_nobody_in() {
     let world = World::start().await;
     let mut mallory = Browser::default();
@@ -58,7 +78,11 @@ async fn an_answer_in_another_browser_signs_nobody_in() {
     let code = world.issuer.code("mallory", &away.asked("nonce"));
     let link = mallory.callback(&world, "/sign-in/callback", &away.asked("state"), &code);
     // Mallory sends the link to alice, whose browser was never sent away, or was for a sign-in of its own.
-    for mut alice in [Browser::default(), { let mut other = Browser::default(); other.get(&world, "/sign-in").await; other }] {
+    for mut alice in [Browser::default(), {
+        let mut other = Browser::default();
+        other.get(&world, "/sign-in").await;
+        other
+    }] {
         let reply = alice.get(&world, &link).await;
         assert_eq!(reply.status, StatusCode::FORBIDDEN, "{}", reply.body);
         assert!(!reply.headers.contains_key(SET_COOKIE));

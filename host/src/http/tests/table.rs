@@ -33,11 +33,16 @@ async fn nobody_gets_only_what_is_for_anybody() {
         let reply = world.send(request(method, &path)).await;
         let seen = format!("{method} {path}: {} {}", reply.status, reply.body);
         match who {
-            Who::Anybody => assert!(reply.status != StatusCode::UNAUTHORIZED && !reply.status.is_server_error(), "{seen}"),
+            Who::Anybody => {
+                assert!(reply.status != StatusCode::UNAUTHORIZED && !reply.status.is_server_error(), "{seen}")
+            }
             Who::Token => {
                 assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{seen}");
                 let challenge = reply.headers[WWW_AUTHENTICATE].to_str().unwrap();
-                assert!(challenge.starts_with("Bearer resource_metadata=\"https://agents.example.com/.well-known/"), "{challenge}");
+                assert!(
+                    challenge.starts_with("Bearer resource_metadata=\"https://agents.example.com/.well-known/"),
+                    "{challenge}"
+                );
             }
             Who::Visitor => {
                 assert_eq!(reply.status, StatusCode::SEE_OTHER, "{seen}");
@@ -57,7 +62,11 @@ async fn the_operators_routes_are_nowhere_but_at_the_socket() {
         let unmarked = super::reply(world.admin.clone(), request(method, &path)).await;
         assert_eq!(unmarked.status, StatusCode::NOT_FOUND, "{path}");
         let operator = world.as_operator(method, &path, Body::empty()).await;
-        assert!(operator.status != StatusCode::UNAUTHORIZED && !operator.status.is_server_error(), "{path}: {}", operator.body);
+        assert!(
+            operator.status != StatusCode::UNAUTHORIZED && !operator.status.is_server_error(),
+            "{path}: {}",
+            operator.body
+        );
     }
 }
 
@@ -82,7 +91,9 @@ async fn another_user_sees_and_changes_nothing_of_mine() {
         let reply = match (who, method) {
             (Who::Token, _) => {
                 let body = format!("{{\"session_uri\":\"{}\"}}", open.session_uri);
-                world.as_user("mallory", method, &path, if path == "/consent/complete" { body } else { String::new() }).await
+                world
+                    .as_user("mallory", method, &path, if path == "/consent/complete" { body } else { String::new() })
+                    .await
             }
             (_, "POST") => mallory.post(&world, &path, &[("form_token", &form_token)]).await,
             _ => mallory.get(&world, &path).await,
@@ -101,9 +112,13 @@ async fn another_user_sees_and_changes_nothing_of_mine() {
         assert!(expect.contains(&reply.status.as_u16()), "{seen}");
     }
     assert_eq!(world.host.vault.grants(), [grant], "what alice granted stands, and nothing else");
-    assert!(world.trail("consent.view").await.iter().any(|entry| {
-        entry.record.actor.user.as_ref().is_some_and(|user| user.subject.as_str() == "mallory")
-    }));
+    assert!(
+        world
+            .trail("consent.view")
+            .await
+            .iter()
+            .any(|entry| { entry.record.actor.user.as_ref().is_some_and(|user| user.subject.as_str() == "mallory") })
+    );
 }
 
 #[tokio::test]
@@ -111,7 +126,9 @@ async fn a_page_has_its_headers_whatever_it_says() {
     let world = World::start().await;
     for path in ["/signed-out", "/consent/nonsense", "/oauth2/callback/google", "/sign-in/callback", "/me"] {
         let reply = world.send(request("GET", path)).await;
-        for (name, value) in [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")] {
+        for (name, value) in
+            [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")]
+        {
             assert_eq!(reply.headers[name], value, "{path}");
         }
         assert!(reply.headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"), "{path}");
