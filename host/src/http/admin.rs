@@ -275,7 +275,7 @@ pub(super) async fn grants(
             && is(&wanted.agent, &grant.agent)
             && is(&wanted.provider, grant.provider.as_str())
     });
-    grants.sort_by(|a, b| (a.created_at, a.id).cmp(&(b.created_at, b.id)));
+    grants.sort_by_key(|grant| (grant.created_at, grant.id));
     Ok(Json(grants))
 }
 

@@ -7,7 +7,7 @@ use super::sign_in::{ReturnTo, Returned, unreadable_answer};
 use super::site::Site;
 use super::token::For;
 use crate::consent::{Callback, ConsentError, Landing};
-use crate::ids::{ConsentId, ProviderName};
+use crate::ids::{AgentName, ConsentId, ProviderName};
 use crate::sign_in::Visit;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -39,7 +39,8 @@ pub(super) async fn page(
         return Ok(Redirect::to(&ReturnTo::Consent(id).sign_in()).into_response());
     };
     let view = consents.view(id, visit.user()).await.map_err(|error| refused(error, id, Some(&visit)))?;
-    Ok(pages::consent(&view, &visit, site.host.clock.now()))
+    let reveal = AgentName::parse(&view.agent).is_ok_and(|name| site.host.directory.terms(&name).reveal);
+    Ok(pages::consent(&view, &visit, reveal, site.host.clock.now()))
 }
 
 /// The user goes on.

@@ -9,9 +9,11 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 /// The page of a consent session at any stage, for the user that it belongs to.
-pub(in crate::http) fn consent(view: &View, visit: &Visit, now: Timestamp) -> Response {
+///
+/// `reveal`: whether the operator lets the agent read the token itself, which must not be passed over.
+pub(in crate::http) fn consent(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Response {
     let page = match view.stage {
-        Stage::Started | Stage::AtProvider => question(view, visit, now),
+        Stage::Started | Stage::AtProvider => question(view, visit, reveal, now),
         Stage::AwaitingCompletion | Stage::Exchanging => waiting(view, visit),
         Stage::Completed => done(view, visit),
         Stage::Failed => failed(view, visit),
@@ -19,7 +21,7 @@ pub(in crate::http) fn consent(view: &View, visit: &Visit, now: Timestamp) -> Re
     show(StatusCode::OK, page)
 }
 
-fn question(view: &View, visit: &Visit, now: Timestamp) -> Markup {
+fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup {
     let minutes = view.expires_at.since(now).as_secs().div_ceil(60);
     let body = html! {
         section.card {
@@ -30,26 +32,21 @@ fn question(view: &View, visit: &Visit, now: Timestamp) -> Markup {
             }
             h1 { "The agent " em { (view.agent) } " asks to use your " (view.provider_display) }
             p.soft { "Published by " strong { (view.publisher) } }
+            details {
+                summary title=(view.digest) { "Version " code { (short(&view.digest)) } }
+                code { (view.digest) }
+            }
 
             h2 id="scopes" { "It would be allowed to" }
             ul.plain aria-labelledby="scopes" {
                 @for scope in &view.scopes { li { code { (scope) } } }
             }
-            h2 id="hosts" { "And only here" }
+            h2 id="hosts" { "And only at" }
             ul.plain.hosts aria-labelledby="hosts" {
                 @for host in &view.hosts { li { code { (host) } } }
             }
-            h2 { "About this agent" }
-            dl {
-                dt { "Name" } dd { (view.agent) }
-                dt { "Publisher" } dd { (view.publisher) }
-                dt { "Version" }
-                dd {
-                    details {
-                        summary title=(view.digest) { code.inline { (short(&view.digest)) } }
-                        code { (view.digest) }
-                    }
-                }
+            @if reveal {
+                p.warning { strong { "This agent can read the token itself" } ", and could keep or pass it on. Go on only if you trust its publisher." }
             }
             (signed_in_as(view, visit))
             div.actions {
@@ -60,7 +57,9 @@ fn question(view: &View, visit: &Visit, now: Timestamp) -> Markup {
                 a.button.quiet href="/me" { "Not now" }
             }
             p.note {
-                "The agent never gets your password or a token: this host adds it to the agent's requests after they have left it. "
+                @if !reveal {
+                    "The agent never gets your password or a token: this host adds it to the agent's requests after they have left it. "
+                }
                 "You can undo this at any time under " a href="/me" { "what I have granted" } ". "
                 "This page is good for " (minutes) @if minutes == 1 { " more minute." } @else { " more minutes." }
             }

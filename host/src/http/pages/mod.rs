@@ -50,6 +50,9 @@ fn failed(problem: &Problem) -> Markup {
             div.pair { div.tile.bad aria-hidden="true" { "!" } }
             h1 { (sentence(problem.title)) }
             p.soft { (sentence(&problem.detail)) "." }
+            @if problem.slug != "no-sign-in" {
+                div.actions { a.button.quiet href="/me" { "What I have granted" } }
+            }
         }
     };
     layout(&sentence(problem.title), Width::Narrow, None, &body)
