@@ -22,8 +22,9 @@ use tokio::sync::{oneshot, watch};
 
 /// Records that may wait: at the rates that the trail is made for, more than half a second of them.
 pub(super) const QUEUE: usize = 65_536;
-/// How long a record waits for company when nobody waits for it.
-const LINGER: Duration = Duration::from_millis(2);
+/// How long a record waits for company when nobody waits for it: nothing is released on its account, and a commit costs
+/// as much as fifty records.
+const LINGER: Duration = Duration::from_millis(10);
 /// How long after a commit with a crowd the next one begins.
 const GATHER: Duration = Duration::from_millis(1);
 /// So many who wait for one commit are a crowd.

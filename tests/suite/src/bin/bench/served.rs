@@ -41,6 +41,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         .arg(component("probe")?)
         .stdin(Stdio::null())
         .spawn()?;
+    let (host_id, bare_id) = (world.host.pid().context("a running host")?, bare.id());
     let _bare = Stopped(bare);
     let bare = |path: &str| Target { address: format!("127.0.0.1:{port}"), path: format!("/{path}"), token: None };
     up(&bare("")).await?;
@@ -49,13 +50,17 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let (rounds, time) = if report.quick { (3, Duration::from_millis(700)) } else { (7, Duration::from_secs(2)) };
     for connections in [1, 32] {
         let (mut full, mut without, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut full_cpu, mut without_cpu, mut cpu_ratios) = (Vec::new(), Vec::new(), Vec::new());
         let mut against: Vec<Vec<f64>> = wasmtime.iter().map(|_| Vec::new()).collect();
         // Warm both, then take turns: the machine's speed drifts, the ratio of neighbours does not.
         rate(&host(ASK), connections, Duration::from_millis(300)).await?;
         rate(&bare(ASK), connections, Duration::from_millis(300)).await?;
         for _ in 0..rounds {
-            let ours = rate(&host(ASK), connections, time).await?;
-            let theirs = rate(&bare(ASK), connections, time).await?;
+            let (ours, our_cpu) = timed(host_id, &host(ASK), connections, time).await?;
+            let (theirs, their_cpu) = timed(bare_id, &bare(ASK), connections, time).await?;
+            full_cpu.push(our_cpu);
+            without_cpu.push(their_cpu);
+            cpu_ratios.push(their_cpu / our_cpu);
             for (serve, ratios) in wasmtime.iter().zip(&mut against) {
                 ratios.push(ours / rate(&serve.target, connections, time).await?);
             }
@@ -67,6 +72,9 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         report.add(&format!("bound, verified, audited, one credential; {many}"), "requests/s", &mut full, None);
         report.add(&format!("the same component and engine without us; {many}"), "requests/s", &mut without, None);
         report.add(&format!("with us / without us; {many}"), "×", &mut ratios, Some("≥ 0.8"));
+        report.add(&format!("processor time of a request with us; {many}"), "µs", &mut full_cpu, None);
+        report.add(&format!("processor time of a request without us; {many}"), "µs", &mut without_cpu, None);
+        report.add(&format!("processor time without us / with us; {many}"), "×", &mut cpu_ratios, Some("≥ 0.8"));
         for (serve, mut ratios) in wasmtime.iter().zip(against) {
             report.add(
                 &format!("with us / {}; {many}", serve.name),
@@ -80,6 +88,22 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         eprintln!("  no `wasmtime` on the path: not compared with `wasmtime serve`");
     }
     Ok(())
+}
+
+/// Requests per second, and the server's processor time of one in microseconds: what other programs on the machine do
+/// changes the first more than the second.
+async fn timed(process: u32, target: &Target, connections: usize, time: Duration) -> Result<(f64, f64)> {
+    let before = processor_time(process)?;
+    let per_second = rate(target, connections, time).await?;
+    let spent = processor_time(process)? - before;
+    Ok((per_second, spent * 1e6 / (per_second * time.as_secs_f64())))
+}
+
+/// Seconds that a process has spent, in itself and in the kernel (proc(5): fields 14 and 15, in hundredths).
+fn processor_time(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().context("a name")?.split_whitespace().collect();
+    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
 }
 
 struct Serve {
