@@ -44,6 +44,18 @@ fn what_is_right_is_accepted() {
     }
 }
 
+/// The one that operators begin with. Its secrets lie elsewhere, so it is read without them.
+#[test]
+fn the_example_is_right() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/attache.toml");
+    let seen = glance(&example).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(seen.public_url.as_str(), "https://agents.example.com/");
+    assert!(seen.default_authorizer);
+    let calendar = &seen.agents[&"calendar".parse().unwrap()];
+    let (bound, offered) = (&calendar.providers[0], &seen.providers[0]);
+    assert_eq!((bound.provider.as_str(), bound.scopes.to_vec()), (offered.0.as_str(), offered.1.clone()));
+}
+
 #[test]
 fn every_key_arrives_in_the_settings() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/accepted/everything");
