@@ -54,6 +54,18 @@ fn the_example_is_right() {
     let calendar = &seen.agents[&"calendar".parse().unwrap()];
     let (bound, offered) = (&calendar.providers[0], &seen.providers[0]);
     assert_eq!((bound.provider.as_str(), bound.scopes.to_vec()), (offered.0.as_str(), offered.1.clone()));
+
+    // And so is what it leaves out, put in; a proxy then stands where the files of TLS do.
+    let source = std::fs::read_to_string(&example).unwrap();
+    let said = |line: &str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let lines = source.lines().map(|line| line.strip_prefix("# ").filter(|rest| said(rest)).unwrap_or(line));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let (before, after) = text.split_once("[tls]").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let everything = folder.path().join("attache.toml");
+    std::fs::write(&everything, format!("{before}{}", &after[after.find("[proxy]").unwrap()..])).unwrap();
+    assert!(text.contains("\n[engine]\n") && text.contains("\n[network]\n"));
+    glance(&everything).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
