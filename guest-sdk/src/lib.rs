@@ -83,6 +83,11 @@ macro_rules! agent {
     };
 }
 
+/// The project's front page, whose agent compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;
+
 /// What [`agent!`] calls: reads the request, runs the handler, sends the reply.
 #[doc(hidden)]
 pub fn answer<Ask: FromRequest, Answer: IntoReply>(

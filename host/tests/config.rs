@@ -44,6 +44,30 @@ fn what_is_right_is_accepted() {
     }
 }
 
+/// The one that operators begin with. Its secrets lie elsewhere, so it is read without them.
+#[test]
+fn the_example_is_right() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/attache.toml");
+    let seen = glance(&example).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(seen.public_url.as_str(), "https://agents.example.com/");
+    assert!(seen.default_authorizer);
+    let calendar = &seen.agents[&"calendar".parse().unwrap()];
+    let (bound, offered) = (&calendar.providers[0], &seen.providers[0]);
+    assert_eq!((bound.provider.as_str(), bound.scopes.to_vec()), (offered.0.as_str(), offered.1.clone()));
+
+    // And so is what it leaves out, put in; a proxy then stands where the files of TLS do.
+    let source = std::fs::read_to_string(&example).unwrap();
+    let said = |line: &str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let lines = source.lines().map(|line| line.strip_prefix("# ").filter(|rest| said(rest)).unwrap_or(line));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let (before, after) = text.split_once("[tls]").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let everything = folder.path().join("attache.toml");
+    std::fs::write(&everything, format!("{before}{}", &after[after.find("[proxy]").unwrap()..])).unwrap();
+    assert!(text.contains("\n[engine]\n") && text.contains("\n[network]\n"));
+    glance(&everything).unwrap_or_else(|error| panic!("{error}"));
+}
+
 #[test]
 fn every_key_arrives_in_the_settings() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/accepted/everything");

@@ -121,6 +121,37 @@ async fn another_user_sees_and_changes_nothing_of_mine() {
     );
 }
 
+/// Not even those whose token it is, and not operators.
+#[tokio::test]
+async fn nobody_is_shown_a_token() {
+    let world = World::start().await;
+    let mut alice = Browser::of(&world, "alice").await;
+    let granted = world.consent("alice", None).await;
+    alice.agrees(&world, &granted).await;
+    let grant = world.host.vault.grants()[0].clone();
+    let open = world.consent("alice", None).await;
+    let consent = path(&open.authorization_url).trim_start_matches("/consent/").to_owned();
+    let form_token = alice.get(&world, "/me").await.form_token().to_owned();
+
+    let mut rows = walk(ADMIN, &consent, &grant.id.to_string());
+    rows.extend(walk(API, &consent, &grant.id.to_string()));
+    rows.extend(walk(PAGES, &consent, &grant.id.to_string()));
+    // What only looks comes first, so that there is something to see.
+    rows.sort_by_key(|(method, path, _)| (*method != "GET", path == "/sign-out"));
+    for (method, path, who) in rows {
+        let reply = match (who, method) {
+            (Who::Operator, _) => world.as_operator(method, &path, Body::empty()).await,
+            (Who::Token, _) => world.as_user("alice", method, &path, Body::empty()).await,
+            (_, "POST") => alice.post(&world, &path, &[("form_token", &form_token)]).await,
+            _ => alice.get(&world, &path).await,
+        };
+        let seen = format!("{method} {path}: {} {:?} {}", reply.status, reply.headers, reply.body);
+        for token in ["token-of-alice", "refresh-of-alice"] {
+            assert!(!seen.contains(token), "{seen}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_page_has_its_headers_whatever_it_says() {
     let world = World::start().await;
