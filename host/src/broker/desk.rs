@@ -1,10 +1,10 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
-use super::seat::{Held, Seat, Seats};
+use super::seat::{Held, MOST_REFUSED, Seat, Seats};
 use super::{
     Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
-use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes};
+use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents};
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, WatTable, WorkloadAccessToken};
@@ -94,17 +94,18 @@ impl Broker for Desk {
     fn acquire<'a>(&'a self, wat: &'a WorkloadAccessToken, ask: Acquire) -> BoxFuture<'a, Result<Acquired, Refusal>> {
         async move {
             let who = self.0.bound(wat)?;
+            self.0.seats.listen(who.invocation())?;
             let action = ask.action();
             match self.0.acquire(&who, ask).await {
-                Ok((acquired, held)) => {
-                    self.0.trail.note_for(&who, action, Outcome::allowed()).map_err(unwritable)?;
-                    self.0.seats.hold(who.invocation(), acquired.id, held)?;
+                Ok(acquired) => {
+                    // Held first, so that a handle too many is a refusal in the trail too.
+                    if let Err(error) = self.0.trail.note_for(&who, action, Outcome::allowed()) {
+                        self.0.seats.release(who.invocation(), acquired.id);
+                        return Err(unwritable(error));
+                    }
                     Ok(acquired)
                 }
-                Err(refusal) => {
-                    self.0.trail.note_for(&who, action, refusal.outcome()).map_err(unwritable)?;
-                    Err(refusal)
-                }
+                Err(refusal) => Err(self.0.refused(&who, action, refusal)),
             }
         }
         .boxed()
@@ -119,6 +120,7 @@ impl Broker for Desk {
         let who = parts.bound(wat);
         async move {
             let who = who?;
+            parts.seats.listen(who.invocation())?;
             match outbound.credential {
                 Some(id) => parts.send_with(&who, id, outbound).await,
                 None => parts.send_plain(&who, outbound).await,
@@ -140,6 +142,7 @@ impl Broker for Desk {
     ) -> BoxFuture<'a, Result<Revealed, Refusal>> {
         async move {
             let who = self.0.bound(wat)?;
+            self.0.seats.listen(who.invocation())?;
             let held = self.0.seats.held(who.invocation(), credential)?;
             let attempt = self
                 .0
@@ -168,7 +171,20 @@ impl Parts {
         self.wats.resolve(wat).ok_or(Refusal::NotBound)
     }
 
-    async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<(Acquired, Held), Refusal> {
+    /// Writes a refusal down and hands it back.
+    fn refused(&self, who: &Binding, action: Action, refusal: Refusal) -> Refusal {
+        let mut outcome = refusal.outcome();
+        if self.seats.count_refused(who.invocation()) {
+            let last = format!("; the {MOST_REFUSED}th of this invocation, whose further calls are refused unwritten");
+            outcome.reason.push_str(&last);
+        }
+        match self.trail.note_for(who, action, outcome) {
+            Ok(_) => refusal,
+            Err(error) => unwritable(error),
+        }
+    }
+
+    async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
         let (provider, wanted) = self.permitted(who, &ask)?;
         match self.vault.status(who, &provider.name, &wanted) {
             GrantStatus::Granted { scopes, expires_at } => {
@@ -178,7 +194,8 @@ impl Parts {
                     scopes: scopes.to_vec(),
                     expires_at: expires_at.map(|at| at.secs()),
                 };
-                Ok((acquired, Held { provider, wanted }))
+                self.seats.hold(who.invocation(), acquired.id, Held { provider, wanted })?;
+                Ok(acquired)
             }
             GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
             GrantStatus::Missing => Err(self.ask_consent(who, &provider, &wanted).await),
@@ -258,8 +275,7 @@ impl Parts {
                 "a credential of provider `{}` is not sent there; its hosts are named by the operator",
                 held.provider.name
             ));
-            self.trail.note_for(who, action, refusal.outcome()).map_err(unwritable)?;
-            return Err(refusal);
+            return Err(self.refused(who, action, refusal));
         }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
@@ -274,8 +290,16 @@ impl Parts {
             }
             Err(error) => Err(refuse_vault(error)),
         };
-        attempt.close(outcome_of(&result));
+        self.close(who, attempt, &result);
         result
+    }
+
+    /// Closes a request's attempt, and counts it where it was refused for what the guest asked.
+    fn close(&self, who: &Binding, attempt: Attempt, result: &Result<http::Response<Body>, Refusal>) {
+        if result.as_ref().is_err_and(|refusal| refusal.outcome().decision == Decision::Refused) {
+            self.seats.count_refused(who.invocation());
+        }
+        attempt.close(outcome_of(result));
     }
 
     async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
@@ -285,7 +309,7 @@ impl Parts {
             Ok(allowed) => self.carry(outbound, &allowed, None).await,
             Err(error) => Err(Refusal::Denied(error.to_string())),
         };
-        attempt.close(outcome_of(&result));
+        self.close(who, attempt, &result);
         result
     }
 

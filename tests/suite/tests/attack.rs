@@ -1,6 +1,8 @@
 //! What hostile guests and callers try against a whole host, and what it must still do meanwhile.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
+use std::time::Duration;
 use suite::host::component;
 use suite::world::World;
 
@@ -55,5 +57,30 @@ async fn no_invocation_sees_the_memory_of_another() -> Result<()> {
             ensure!(found == "0", "round {round}: {found} pages of an earlier invocation");
         }
     }
+    Ok(())
+}
+
+/// A guest that is refused in a loop neither fills the trail nor keeps it from others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_floods_the_trail_keeps_nobody_from_working() -> Result<()> {
+    let world = World::start().await?;
+    world.host.deploy("probe", &component("probe")?, "tests.example")?;
+    world.host.deploy("hello", &component("hello")?, "tests.example")?;
+    let (mallory, bob) = (world.token("mallory").await?, world.token("bob").await?);
+    let floods = [(); 8].map(|()| {
+        let (caller, token) = (world.caller.clone(), mallory.clone());
+        tokio::spawn(async move { caller.probe("probe", &token, "flood?count=100000&provider=nobody").await })
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..20 {
+        let reply = world.caller.invoke("hello", &bob, &json!({})).await?;
+        ensure!(reply.status == 200, "bob was kept from working: {} {}", reply.status, reply.text());
+    }
+    for flood in floods {
+        flood.abort();
+    }
+    let records = world.host.json(&["audit", "--agent", "probe", "--limit", "10000"])?;
+    let records = records.as_array().map_or(0, Vec::len);
+    ensure!(records < 8 * 200, "one user's guests wrote {records} records");
     Ok(())
 }
