@@ -1,6 +1,7 @@
 //! What hostile guests and callers try against a whole host, and what it must still do meanwhile.
 
 use anyhow::{Result, ensure};
+use http::Method;
 use serde_json::json;
 use std::time::Duration;
 use suite::host::component;
@@ -82,5 +83,20 @@ async fn a_guest_that_floods_the_trail_keeps_nobody_from_working() -> Result<()>
     let records = world.host.json(&["audit", "--agent", "probe", "--limit", "10000"])?;
     let records = records.as_array().map_or(0, Vec::len);
     ensure!(records < 8 * 200, "one user's guests wrote {records} records");
+    Ok(())
+}
+
+/// Anybody can call the provider's way back with any `state`: counted, not written one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_fill_the_trail() -> Result<()> {
+    let world = World::start().await?;
+    for n in 0..400 {
+        let path = format!("/oauth2/callback/google-calendar?state=guess-{n}&code=x");
+        let reply = world.caller.send(Method::GET, &path, None, &[], "").await?;
+        ensure!(reply.status.is_client_error(), "{} {}", reply.status, reply.text());
+    }
+    let records = world.host.json(&["audit", "--action", "consent.complete", "--limit", "10000"])?;
+    let records = records.as_array().map_or(0, Vec::len);
+    ensure!((1..200).contains(&records), "400 guesses of a stranger left {records} records");
     Ok(())
 }
