@@ -6,6 +6,7 @@ use super::{
 };
 use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents};
+use crate::directory::Directory;
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, WatTable, WorkloadAccessToken};
 use crate::ids::{CredentialId, ProviderName, Scopes};
@@ -29,6 +30,8 @@ pub struct DeskParts {
     pub client: Arc<egress::Client>,
     /// The audit trail.
     pub trail: Trail,
+    /// Which agents may still run.
+    pub directory: Arc<Directory>,
     /// Live workload access tokens.
     pub wats: Arc<WatTable>,
     /// How long a workload access token lives at most: the invocation's deadline and a little.
@@ -45,6 +48,7 @@ struct Parts {
     providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
     client: Arc<egress::Client>,
     trail: Trail,
+    directory: Arc<Directory>,
     wats: Arc<WatTable>,
     seats: Arc<Seats>,
     lifetime: Duration,
@@ -53,8 +57,9 @@ struct Parts {
 impl Desk {
     /// Over these parts.
     pub fn new(parts: DeskParts) -> Self {
-        let DeskParts { vault, consents, providers, client, trail, wats, lifetime } = parts;
-        Self(Arc::new(Parts { vault, consents, providers, client, trail, wats, seats: Seats::new(), lifetime }))
+        let DeskParts { vault, consents, providers, client, trail, directory, wats, lifetime } = parts;
+        let seats = Seats::new();
+        Self(Arc::new(Parts { vault, consents, providers, client, trail, directory, wats, seats, lifetime }))
     }
 
     /// Seats an invocation: mints its workload access token and tells what its guest may know.
@@ -151,7 +156,10 @@ impl Broker for Desk {
                 .map_err(unwritable)?;
             let outcome = if who.agent().terms().reveal {
                 let written = attempt.written().await.map_err(unwritable)?;
-                self.0.token(&written, &held).await.map_err(refuse_vault)
+                match self.0.active(&who) {
+                    Ok(()) => self.0.token(&written, &held).await.map_err(refuse_vault),
+                    Err(refusal) => Err(refusal),
+                }
             } else {
                 Err(Refusal::Denied(format!(
                     "agent `{name}` may not see the bytes of a credential; set `reveal = true` under `[agents.{name}]`",
@@ -184,7 +192,16 @@ impl Parts {
         }
     }
 
+    /// A binding is a snapshot; an operator who suspends an agent means the invocations that run as well.
+    fn active(&self, who: &Binding) -> Result<(), Refusal> {
+        match self.directory.resolve(who.agent().name()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Refusal::Denied(format!("agent `{}` may not run any more", who.agent().name()))),
+        }
+    }
+
     async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
+        self.active(who)?;
         let (provider, wanted) = self.permitted(who, &ask)?;
         match self.vault.status(who, &provider.name, &wanted) {
             GrantStatus::Granted { scopes, expires_at } => {
@@ -269,6 +286,9 @@ impl Parts {
     ) -> Result<http::Response<Body>, Refusal> {
         let held = self.seats.held(who.invocation(), id)?;
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
+        if let Err(refusal) = self.active(who) {
+            return Err(self.refused(who, action, refusal));
+        }
         // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
         if !held.provider.destinations.allows(outbound.request.uri()) {
             let refusal = Refusal::Denied(format!(
@@ -280,10 +300,14 @@ impl Parts {
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.token(&written, &held).await {
-            Ok(token) => {
-                let attach = Some((Placement::Bearer, token.secret));
-                self.carry(outbound, &held.provider.destinations, attach).await
-            }
+            // Asked once more, since renewing a token may take seconds.
+            Ok(token) => match self.active(who) {
+                Ok(()) => {
+                    let attach = Some((Placement::Bearer, token.secret));
+                    self.carry(outbound, &held.provider.destinations, attach).await
+                }
+                Err(refusal) => Err(refusal),
+            },
             // Revoked since it was acquired: say what to do about it, as acquiring would have.
             Err(VaultError::Missing | VaultError::GrantGone) => {
                 Err(self.ask_consent(who, &held.provider, &held.wanted).await)
@@ -304,6 +328,9 @@ impl Parts {
 
     async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
         let action = Action::new(codes::EGRESS, resource_of(&outbound.request));
+        if let Err(refusal) = self.active(who) {
+            return Err(self.refused(who, action, refusal));
+        }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let result = match Destinations::parse(who.agent().terms().egress.iter().map(String::as_str)) {
             Ok(allowed) => self.carry(outbound, &allowed, None).await,
