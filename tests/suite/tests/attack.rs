@@ -100,3 +100,47 @@ async fn strangers_do_not_fill_the_trail() -> Result<()> {
     ensure!((1..200).contains(&records), "400 guesses of a stranger left {records} records");
     Ok(())
 }
+
+/// (7) Written down, or not done: while the disk takes nothing, nothing is released, granted or revoked, and every caller
+/// is told to come back. Then it goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_is_full_nothing_is_released() -> Result<()> {
+    let world = World::start().await?;
+    world.host.deploy("probe", &component("probe")?, "tests.example")?;
+    let mut alice = world.person("alice").await?;
+    world.grant(&mut alice, "probe", "acquire?provider=google-calendar&scope=calendar.read").await?;
+    let url = format!("{}/calendar/v3/calendars/primary/events", world.bed.saas.issuer());
+    let send = format!("send?provider=google-calendar&scope=calendar.read&url={}", encoded(&url));
+    let sent = world.caller.probe("probe", &alice.token, &send).await?;
+    ensure!(sent.text().starts_with("200 "), "{}", sent.text());
+    let requests = async || anyhow::Ok(world.stats().await?["requests"].clone());
+    let before = requests().await?;
+
+    world.host.disk_is_full(true)?;
+    // The first to come may find out; its guest is told so, and everybody after it gets 503.
+    let first = world.caller.probe("probe", &alice.token, &send).await?;
+    ensure!(first.status == 503 || !first.text().contains("\n200 ") && !first.text().starts_with("200 "), "{first:?}");
+    for _ in 0..5 {
+        let refused = world.caller.probe("probe", &alice.token, &send).await?;
+        ensure!(refused.status == 503, "{} {}", refused.status, refused.text());
+        ensure!(refused.headers.contains_key("retry-after"), "{:?}", refused.headers);
+    }
+    let grants = world.caller.send(Method::GET, "/grants", Some(&alice.token), &[], "").await?.json();
+    let id = grants[0]["id"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/grants/{id}");
+    let revoked = world.caller.send(Method::DELETE, &path, Some(&alice.token), &[], "").await?;
+    ensure!(revoked.status == 503, "{} {}", revoked.status, revoked.text());
+    ensure!(requests().await? == before, "something was sent that was not written down");
+
+    world.host.disk_is_full(false)?;
+    world
+        .until("the host goes on", async || {
+            Ok(world.caller.probe("probe", &alice.token, &send).await?.text().starts_with("200 "))
+        })
+        .await?;
+    let grants = world.caller.send(Method::GET, "/grants", Some(&alice.token), &[], "").await?.json();
+    ensure!(grants[0]["id"] == id.as_str(), "the grant stands: {grants}");
+    let gaps = world.host.json(&["audit", "--action", "audit.gap"])?;
+    ensure!(gaps.as_array().is_some_and(|gaps| !gaps.is_empty()), "the trail says that records are missing");
+    Ok(())
+}
