@@ -156,6 +156,7 @@ impl Host {
             providers,
             client,
             trail: trail.clone(),
+            directory: directory.clone(),
             wats: WatTable::new(clock.clone()),
             lifetime: (settings.engine.deadline + Duration::from_secs(5)).min(Duration::from_secs(600)),
         });

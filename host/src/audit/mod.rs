@@ -4,9 +4,11 @@
 //! [`Attempt::written`] waits until it, and so every record before it, is durable. Whatever releases a credential takes
 //! the [`Written`] that this returns, so what cannot be recorded cannot be done. Closing does not wait.
 
+mod allowance;
 mod record;
 mod trail;
 
+pub use allowance::Allowance;
 pub use record::{Action, Actor, AgentRef, Decision, Outcome, Phase, Record, codes, with_cause};
 pub use trail::{Attempt, Deed, Trail, Written};
 

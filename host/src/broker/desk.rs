@@ -1,11 +1,12 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
-use super::seat::{Held, Seat, Seats};
+use super::seat::{Held, MOST_REFUSED, Seat, Seats};
 use super::{
     Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
-use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes};
+use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents};
+use crate::directory::Directory;
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, WatTable, WorkloadAccessToken};
 use crate::ids::{CredentialId, ProviderName, Scopes};
@@ -29,6 +30,8 @@ pub struct DeskParts {
     pub client: Arc<egress::Client>,
     /// The audit trail.
     pub trail: Trail,
+    /// Which agents may still run.
+    pub directory: Arc<Directory>,
     /// Live workload access tokens.
     pub wats: Arc<WatTable>,
     /// How long a workload access token lives at most: the invocation's deadline and a little.
@@ -45,6 +48,7 @@ struct Parts {
     providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
     client: Arc<egress::Client>,
     trail: Trail,
+    directory: Arc<Directory>,
     wats: Arc<WatTable>,
     seats: Arc<Seats>,
     lifetime: Duration,
@@ -53,8 +57,9 @@ struct Parts {
 impl Desk {
     /// Over these parts.
     pub fn new(parts: DeskParts) -> Self {
-        let DeskParts { vault, consents, providers, client, trail, wats, lifetime } = parts;
-        Self(Arc::new(Parts { vault, consents, providers, client, trail, wats, seats: Seats::new(), lifetime }))
+        let DeskParts { vault, consents, providers, client, trail, directory, wats, lifetime } = parts;
+        let seats = Seats::new();
+        Self(Arc::new(Parts { vault, consents, providers, client, trail, directory, wats, seats, lifetime }))
     }
 
     /// Seats an invocation: mints its workload access token and tells what its guest may know.
@@ -94,17 +99,18 @@ impl Broker for Desk {
     fn acquire<'a>(&'a self, wat: &'a WorkloadAccessToken, ask: Acquire) -> BoxFuture<'a, Result<Acquired, Refusal>> {
         async move {
             let who = self.0.bound(wat)?;
+            self.0.seats.listen(who.invocation())?;
             let action = ask.action();
             match self.0.acquire(&who, ask).await {
-                Ok((acquired, held)) => {
-                    self.0.trail.note_for(&who, action, Outcome::allowed()).map_err(unwritable)?;
-                    self.0.seats.hold(who.invocation(), acquired.id, held)?;
+                Ok(acquired) => {
+                    // Held first, so that a handle too many is a refusal in the trail too.
+                    if let Err(error) = self.0.trail.note_for(&who, action, Outcome::allowed()) {
+                        self.0.seats.release(who.invocation(), acquired.id);
+                        return Err(unwritable(error));
+                    }
                     Ok(acquired)
                 }
-                Err(refusal) => {
-                    self.0.trail.note_for(&who, action, refusal.outcome()).map_err(unwritable)?;
-                    Err(refusal)
-                }
+                Err(refusal) => Err(self.0.refused(&who, action, refusal)),
             }
         }
         .boxed()
@@ -119,6 +125,7 @@ impl Broker for Desk {
         let who = parts.bound(wat);
         async move {
             let who = who?;
+            parts.seats.listen(who.invocation())?;
             match outbound.credential {
                 Some(id) => parts.send_with(&who, id, outbound).await,
                 None => parts.send_plain(&who, outbound).await,
@@ -140,6 +147,7 @@ impl Broker for Desk {
     ) -> BoxFuture<'a, Result<Revealed, Refusal>> {
         async move {
             let who = self.0.bound(wat)?;
+            self.0.seats.listen(who.invocation())?;
             let held = self.0.seats.held(who.invocation(), credential)?;
             let attempt = self
                 .0
@@ -148,7 +156,10 @@ impl Broker for Desk {
                 .map_err(unwritable)?;
             let outcome = if who.agent().terms().reveal {
                 let written = attempt.written().await.map_err(unwritable)?;
-                self.0.token(&written, &held).await.map_err(refuse_vault)
+                match self.0.active(&who) {
+                    Ok(()) => self.0.token(&written, &held).await.map_err(refuse_vault),
+                    Err(refusal) => Err(refusal),
+                }
             } else {
                 Err(Refusal::Denied(format!(
                     "agent `{name}` may not see the bytes of a credential; set `reveal = true` under `[agents.{name}]`",
@@ -168,7 +179,29 @@ impl Parts {
         self.wats.resolve(wat).ok_or(Refusal::NotBound)
     }
 
-    async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<(Acquired, Held), Refusal> {
+    /// Writes a refusal down and hands it back.
+    fn refused(&self, who: &Binding, action: Action, refusal: Refusal) -> Refusal {
+        let mut outcome = refusal.outcome();
+        if self.seats.count_refused(who.invocation()) {
+            let last = format!("; the {MOST_REFUSED}th of this invocation, whose further calls are refused unwritten");
+            outcome.reason.push_str(&last);
+        }
+        match self.trail.note_for(who, action, outcome) {
+            Ok(_) => refusal,
+            Err(error) => unwritable(error),
+        }
+    }
+
+    /// A binding is a snapshot; an operator who suspends an agent means the invocations that run as well.
+    fn active(&self, who: &Binding) -> Result<(), Refusal> {
+        match self.directory.resolve(who.agent().name()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Refusal::Denied(format!("agent `{}` may not run any more", who.agent().name()))),
+        }
+    }
+
+    async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
+        self.active(who)?;
         let (provider, wanted) = self.permitted(who, &ask)?;
         match self.vault.status(who, &provider.name, &wanted) {
             GrantStatus::Granted { scopes, expires_at } => {
@@ -178,7 +211,8 @@ impl Parts {
                     scopes: scopes.to_vec(),
                     expires_at: expires_at.map(|at| at.secs()),
                 };
-                Ok((acquired, Held { provider, wanted }))
+                self.seats.hold(who.invocation(), acquired.id, Held { provider, wanted })?;
+                Ok(acquired)
             }
             GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
             GrantStatus::Missing => Err(self.ask_consent(who, &provider, &wanted).await),
@@ -252,40 +286,57 @@ impl Parts {
     ) -> Result<http::Response<Body>, Refusal> {
         let held = self.seats.held(who.invocation(), id)?;
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
+        if let Err(refusal) = self.active(who) {
+            return Err(self.refused(who, action, refusal));
+        }
         // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
         if !held.provider.destinations.allows(outbound.request.uri()) {
             let refusal = Refusal::Denied(format!(
                 "a credential of provider `{}` is not sent there; its hosts are named by the operator",
                 held.provider.name
             ));
-            self.trail.note_for(who, action, refusal.outcome()).map_err(unwritable)?;
-            return Err(refusal);
+            return Err(self.refused(who, action, refusal));
         }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.token(&written, &held).await {
-            Ok(token) => {
-                let attach = Some((Placement::Bearer, token.secret));
-                self.carry(outbound, &held.provider.destinations, attach).await
-            }
+            // Asked once more, since renewing a token may take seconds.
+            Ok(token) => match self.active(who) {
+                Ok(()) => {
+                    let attach = Some((Placement::Bearer, token.secret));
+                    self.carry(outbound, &held.provider.destinations, attach).await
+                }
+                Err(refusal) => Err(refusal),
+            },
             // Revoked since it was acquired: say what to do about it, as acquiring would have.
             Err(VaultError::Missing | VaultError::GrantGone) => {
                 Err(self.ask_consent(who, &held.provider, &held.wanted).await)
             }
             Err(error) => Err(refuse_vault(error)),
         };
-        attempt.close(outcome_of(&result));
+        self.close(who, attempt, &result);
         result
+    }
+
+    /// Closes a request's attempt, and counts it where it was refused for what the guest asked.
+    fn close(&self, who: &Binding, attempt: Attempt, result: &Result<http::Response<Body>, Refusal>) {
+        if result.as_ref().is_err_and(|refusal| refusal.outcome().decision == Decision::Refused) {
+            self.seats.count_refused(who.invocation());
+        }
+        attempt.close(outcome_of(result));
     }
 
     async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
         let action = Action::new(codes::EGRESS, resource_of(&outbound.request));
+        if let Err(refusal) = self.active(who) {
+            return Err(self.refused(who, action, refusal));
+        }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let result = match Destinations::parse(who.agent().terms().egress.iter().map(String::as_str)) {
             Ok(allowed) => self.carry(outbound, &allowed, None).await,
             Err(error) => Err(Refusal::Denied(error.to_string())),
         };
-        attempt.close(outcome_of(&result));
+        self.close(who, attempt, &result);
         result
     }
 

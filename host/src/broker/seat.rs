@@ -10,12 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Most credential handles that one invocation may hold at once.
 const MAX_HELD: usize = 64;
 
+/// Calls of one invocation that may be refused, each with its record; those that follow are refused without one. An
+/// honest guest meets a few of them. One that asked in a loop would fill the trail, and while that is full nobody else
+/// can be served.
+pub(super) const MOST_REFUSED: u32 = 64;
+
 /// All invocations that run now.
 pub(super) struct Seats(Mutex<HashMap<InvocationId, Place>>);
 
 struct Place {
     return_url: Option<String>,
     held: HashMap<CredentialId, Held>,
+    refused: u32,
 }
 
 /// The right to use a credential: which provider, and for what it was asked. The token itself stays in the vault.
@@ -50,7 +56,7 @@ impl Seats {
     }
 
     pub(super) fn take(self: &Arc<Self>, invocation: InvocationId, return_url: Option<String>, live: Live) -> Seat {
-        self.lock().insert(invocation, Place { return_url, held: HashMap::new() });
+        self.lock().insert(invocation, Place { return_url, held: HashMap::new(), refused: 0 });
         Seat { seats: self.clone(), invocation, _live: live }
     }
 
@@ -74,6 +80,22 @@ impl Seats {
         if let Some(place) = self.lock().get_mut(&invocation) {
             place.held.remove(&id);
         }
+    }
+
+    /// Whether this invocation is still listened to.
+    pub(super) fn listen(&self, invocation: InvocationId) -> Result<(), Refusal> {
+        match self.lock().get(&invocation).ok_or(Refusal::NotBound)?.refused {
+            0..MOST_REFUSED => Ok(()),
+            _ => Err(Refusal::Denied(format!("this invocation was refused {MOST_REFUSED} times; start another"))),
+        }
+    }
+
+    /// Counts a refusal. True for the last that is written down.
+    pub(super) fn count_refused(&self, invocation: InvocationId) -> bool {
+        let mut seats = self.lock();
+        let Some(place) = seats.get_mut(&invocation) else { return false };
+        place.refused = place.refused.saturating_add(1);
+        place.refused == MOST_REFUSED
     }
 
     pub(super) fn return_url(&self, invocation: InvocationId) -> Result<Option<String>, Refusal> {

@@ -68,12 +68,18 @@ impl Consents {
             None => None,
         };
         let Some(session) = session else {
-            let actor = user.map(|user| Actor::user(user)).unwrap_or_default();
-            let outcome = Outcome::refused("`state` is missing, unknown or used up");
-            parts.trail.note(actor, Action::new(codes::CONSENT_COMPLETE, provider.as_str()), outcome)?;
+            if let Some(left_out) = parts.strays.take() {
+                let actor = user.map(|user| Actor::user(user)).unwrap_or_default();
+                let outcome = Outcome::refused("`state` is missing, unknown or used up");
+                let action = Action::new(codes::CONSENT_COMPLETE, provider.as_str()).with(left_out_of(left_out));
+                parts.trail.note(actor, action, outcome)?;
+            }
             return Err(ConsentError::State);
         };
         if session.stage != Stage::AtProvider {
+            if parts.strays.take().is_none() {
+                return Err(ConsentError::Over);
+            }
             return Err(parts.refused(codes::CONSENT_COMPLETE, &session, user, ConsentError::Over));
         }
         match parts.judge(&session, provider, iss.as_deref(), error.as_deref(), code, user).await {
@@ -266,6 +272,11 @@ impl Parts {
 /// hash of one.
 pub(super) fn landing_hash(id: ConsentId) -> [u8; 32] {
     sha256(format!("attache landing {id}").as_bytes())
+}
+
+/// How many records were left out before this one.
+fn left_out_of(count: u64) -> serde_json::Value {
+    if count == 0 { serde_json::Value::Null } else { serde_json::json!({ "left_out": count }) }
 }
 
 /// An error code as RFC 6749 §4.1.2.1 allows it, cut to what an audit record should hold.

@@ -3,7 +3,7 @@
 use super::error::ConsentError;
 use super::session::{ConsentSession, Stage};
 use super::{Sessions, SessionsError};
-use crate::audit::{Action, Actor, AgentRef, Outcome, Trail, codes, with_cause};
+use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::identity::{Binding, VerifiedUser};
@@ -25,6 +25,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 const SWEEP: Duration = Duration::from_secs(60);
 /// Open sessions of one agent and user; the oldest fail beyond that.
 const OPEN: usize = 32;
+/// Answers that belong to no open session, recorded at once and per second after that: anybody can send any number.
+const STRAYS: (u64, u64) = (50, 5);
 
 /// Consent sessions of one host. One per process.
 pub struct Consents {
@@ -41,6 +43,7 @@ pub(super) struct Parts {
     pub(super) trail: Trail,
     pub(super) public_url: String,
     pub(super) clock: Clock,
+    pub(super) strays: Allowance,
     open: Mutex<Open>,
 }
 
@@ -102,8 +105,10 @@ impl Consents {
         clock: Clock,
     ) -> Arc<Self> {
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
+        let strays = Allowance::new(STRAYS.0, STRAYS.1, clock.clone());
         let open = Mutex::default();
-        let parts = Parts { sessions, sealer, vault, oauth, providers, directory, trail, public_url, clock, open };
+        let parts =
+            Parts { sessions, sealer, vault, oauth, providers, directory, trail, public_url, clock, strays, open };
         Arc::new(Self { parts: Arc::new(parts) })
     }
 

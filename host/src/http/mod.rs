@@ -5,7 +5,6 @@
 
 mod access;
 mod admin;
-mod allowance;
 mod body;
 mod consent;
 mod cookies;

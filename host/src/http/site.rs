@@ -1,10 +1,10 @@
 //! What every public route is given.
 
-use super::allowance::Allowance;
 use super::pages::Failed;
 use super::problem::Problem;
 use super::sign_in::ReturnTo;
 use super::{cookies, headers};
+use crate::audit::Allowance;
 use crate::broker::Broker;
 use crate::identity::Authorizer;
 use crate::ids::AgentName;

@@ -10,7 +10,7 @@ pub mod third_party;
 use attache::audit::{Attempt, Record, Trail};
 use attache::clock::{Clock, Timestamp};
 use attache::consent::{Consents, Landing};
-use attache::directory::{Deployment, Directory};
+use attache::directory::{BoundProvider, Deployment, Directory, Terms};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
 use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, ProviderKind, TokenSet};
@@ -56,10 +56,12 @@ impl Bench {
         let journal = Arc::new(MemoryJournal::default());
         let trust_domain = TrustDomain::parse("example.org").unwrap();
         let trail = Trail::new(journal.clone(), trust_domain.host("0123"), clock.clone());
+        let bound =
+            |name: &str| BoundProvider { provider: ProviderName::parse(name).unwrap(), scopes: scopes("read write") };
+        let terms = Terms { providers: vec![bound("google"), bound("slack")], ..Terms::default() };
+        let terms = HashMap::from([(AgentName::parse("calendar").unwrap(), Arc::new(terms))]);
         let directory =
-            Directory::load(Arc::new(MemoryEntries::default()), trust_domain, HashMap::new(), clock.clone())
-                .await
-                .unwrap();
+            Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms, clock.clone()).await.unwrap();
         for name in ["calendar", "rogue"] {
             let deployment = Deployment {
                 name: AgentName::parse(name).unwrap(),
@@ -255,7 +257,7 @@ impl ThirdParty {
             client_id: "attache".into(),
             client_authentication: ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into()))),
             scopes: Scopes::default(),
-            destinations: attache::egress::Destinations::parse(["https://api.example/calendar/"]).ok().unwrap(),
+            destinations: attache::egress::Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap(),
             authorize_parameters: Vec::new(),
             resource: Vec::new(),
             scope_separator: ' ',

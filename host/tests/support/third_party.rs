@@ -1,8 +1,8 @@
 //! A third party that speaks OAuth: codes with PKCE, refresh tokens that work once, revocation.
 
 use axum::extract::{Form, State};
-use axum::http::StatusCode;
-use axum::routing::post;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ pub struct Behaviour {
     pub scope: Mutex<Option<String>>,
     pub expires_in: Mutex<Option<Value>>,
     pub revoked: Mutex<Vec<(String, String)>>,
+    /// What the `authorization` header said at the API.
+    pub calls: Mutex<Vec<String>>,
     live: Mutex<HashSet<String>>,
     codes: Mutex<HashMap<String, (String, String)>>,
 }
@@ -46,12 +48,17 @@ impl ThirdParty {
             scope: Mutex::new(None),
             expires_in: Mutex::new(Some(json!(3600))),
             revoked: Mutex::default(),
+            calls: Mutex::default(),
             live: Mutex::default(),
             codes: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().route("/token", post(token)).route("/revoke", post(revoke)).with_state(state.clone());
+        let app = Router::new()
+            .route("/token", post(token))
+            .route("/revoke", post(revoke))
+            .route("/api/{*rest}", get(api))
+            .with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, state }
     }
@@ -137,6 +144,12 @@ async fn token(
         reply["expires_in"] = expires_in.clone();
     }
     (StatusCode::OK, Json(reply))
+}
+
+async fn api(State(state): State<Arc<Behaviour>>, headers: HeaderMap) -> StatusCode {
+    let said = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    state.calls.lock().unwrap().push(said.to_owned());
+    StatusCode::OK
 }
 
 async fn revoke(State(state): State<Arc<Behaviour>>, Form(form): Form<HashMap<String, String>>) -> StatusCode {

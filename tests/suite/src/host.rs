@@ -186,7 +186,10 @@ impl Host {
         self.kill();
         self.starts += 1;
         let log = File::create(self.dir.path().join(format!("host-{}.log", self.starts)))?;
-        let child = Command::new(binary()?)
+        // Without the signal that a file over its limit sends, so that `disk_is_full` is an error of writing.
+        let child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(binary()?)
             .args(["serve", "--config", "attache.toml", "--log-format", "json"])
             .current_dir(self.dir.path())
             .env("ATTACHE_LOG", std::env::var("ATTACHE_LOG").unwrap_or_else(|_| "info".into()))
@@ -207,6 +210,15 @@ impl Host {
             ensure!(Instant::now() < until, "the host does not answer:\n{}", self.log()?);
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// From here on it can write no file, or can again.
+    pub fn disk_is_full(&self, full: bool) -> Result<()> {
+        let pid = self.pid().context("it runs")?.to_string();
+        let limit = if full { "--fsize=1:unlimited" } else { "--fsize=unlimited:unlimited" };
+        let status = Command::new("prlimit").args(["--pid", &pid, limit]).status().context("prlimit")?;
+        ensure!(status.success(), "prlimit ended with {status}");
+        Ok(())
     }
 
     /// SIGKILL, as a power cut would.

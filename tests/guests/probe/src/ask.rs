@@ -62,6 +62,33 @@ pub(crate) fn acquire(query: &Query<'_>) -> String {
     }
 }
 
+/// Asks `count` times in a row and says how often each answer came.
+pub(crate) fn flood(query: &Query<'_>) -> String {
+    let mut answers = std::collections::BTreeMap::<String, u64>::new();
+    for _ in 0..query.number("count") {
+        let answer = match credential(query) {
+            Ok(_) => "granted".to_owned(),
+            Err(credentials::Error::ConsentRequired(_)) => "consent-required".to_owned(),
+            Err(error) => format!("{error:?}"),
+        };
+        *answers.entry(answer).or_default() += 1;
+    }
+    answers.iter().map(|(answer, times)| format!("{times} {answer}\n")).collect()
+}
+
+/// Waits with the credential in hand.
+pub(crate) fn send_later(query: &Query<'_>) -> String {
+    let credential = match credential(query) {
+        Ok(credential) => credential,
+        Err(error) => return format!("acquire: {error:?}"),
+    };
+    sleep(query.number("ms"));
+    match credential.send(request(&query.text("url")), None) {
+        Ok(future) => read(future),
+        Err(error) => format!("send: {error:?}"),
+    }
+}
+
 fn request(url: &str) -> OutgoingRequest {
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));

@@ -4,7 +4,7 @@ use crate::clock::{Clock, Timestamp};
 use std::sync::{Mutex, PoisonError};
 
 /// So many at once, and so many a second after that. Counts what was left out.
-pub(super) struct Allowance {
+pub struct Allowance {
     clock: Clock,
     burst: u64,
     per_second: u64,
@@ -19,13 +19,14 @@ struct State {
 }
 
 impl Allowance {
-    pub(super) fn new(burst: u64, per_second: u64, clock: Clock) -> Self {
+    /// Full at first.
+    pub fn new(burst: u64, per_second: u64, clock: Clock) -> Self {
         let state = Mutex::new(State { left: burst * 1000, at: clock.now(), left_out: 0 });
         Self { clock, burst, per_second, state }
     }
 
     /// Whether this one is allowed, and then how many were left out since the last that was.
-    pub(super) fn take(&self) -> Option<u64> {
+    pub fn take(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let gained = u64::try_from(now.since(state.at).as_millis()).unwrap_or(u64::MAX).saturating_mul(self.per_second);
