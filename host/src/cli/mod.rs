@@ -139,6 +139,7 @@ fn start_log(format: Format) {
     let filter =
         EnvFilter::try_from_env("ATTACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,attache=info,guest=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second start, in tests, keeps the first.
     let _ = match format {
         Format::Text => log.with_target(false).try_init(),
