@@ -43,3 +43,25 @@ pub(crate) fn install() -> Result<()> {
     fs::write(stamp, wanted)?;
     Ok(())
 }
+
+/// Whether there is a Chromium for the tests that need a real browser. Installs Debian's where that is allowed.
+pub(crate) fn browser() -> bool {
+    let there = || run::command("chromium").args(["--version"]).works();
+    if there() {
+        return true;
+    }
+    let root = run::command("id").args(["-u"]).output().is_some_and(|id| id == "0");
+    if !root || !run::command("apt-get").args(["--version"]).works() {
+        return false;
+    }
+    eprintln!("    installing Debian's chromium, about a minute");
+    let steps: [&[&str]; 2] = [&["update"], &["install", "--yes", "--no-install-recommends", "chromium"]];
+    for step in steps {
+        let apt = run::command("apt-get").args(step).env("DEBIAN_FRONTEND", "noninteractive");
+        if let Err(error) = apt.done_quietly("installing chromium", "apt-get cannot install chromium") {
+            eprintln!("    {error:#}");
+            return false;
+        }
+    }
+    there()
+}
