@@ -122,7 +122,7 @@ impl StartPage {
             @if let Some(reply) = reply {
                 h2 { "The agent answered " (reply.status.as_u16()) }
                 @if let Some(url) = &reply.consent {
-                    p { (chosen) " has not granted this yet. Sign in there as " (chosen) ", agree, and invoke again here." }
+                    p { (chosen) " has not granted this yet. Open the consent page, sign in as " (chosen) " and agree; then invoke again here." }
                     p { a.choice.next href=(url) target="_blank" rel="noopener" { "Open the consent page as " (chosen) } }
                 }
                 pre { (reply.body) }
