@@ -1,6 +1,8 @@
 //! Configurations are folders: `refused/<case>` holds one and the message that its author reads, `accepted/<case>` holds one
 //! that is read without a word.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use attache::config::{ConfigError, glance, load};
 use std::path::{Path, PathBuf};
 

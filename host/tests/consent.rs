@@ -1,5 +1,7 @@
 //! Consent sessions: a code is exchanged in front of the user who started it, once, or not at all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use attache::audit::{Decision, codes};
@@ -122,9 +124,12 @@ async fn alice_finishing_what_mallory_started_stores_nothing_for_anybody() {
     }
 }
 
+/// What is wrong with an answer.
+type Spoil = fn(&Bench, &mut Callback, &mut ProviderName);
+
 #[tokio::test]
 async fn an_answer_that_is_wrong_in_any_way_ends_the_session_and_stores_nothing() {
-    let cases: [(&str, fn(&Bench, &mut Callback, &mut ProviderName)); 8] = [
+    let cases: [(&str, Spoil); 8] = [
         ("another provider", |_, _, provider| *provider = ProviderName::parse("slack").unwrap()),
         ("expired", |bench, _, _| bench.clock.advance(Duration::from_secs(600))),
         ("configured issuer", |_, callback, _| callback.iss = Some("https://evil.example".into())),

@@ -1,5 +1,7 @@
 //! The vault: who gets which token, what happens when it is renewed, and that revoked means revoked.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use attache::audit::{Actor, Decision, codes};

@@ -7,7 +7,7 @@
 mod record;
 mod trail;
 
-pub use record::{Action, Actor, AgentRef, Decision, Outcome, Phase, Record, codes};
+pub use record::{Action, Actor, AgentRef, Decision, Outcome, Phase, Record, codes, with_cause};
 pub use trail::{Attempt, Deed, Trail, Written};
 
 use futures_util::future::BoxFuture;

@@ -176,3 +176,15 @@ impl Outcome {
         Self { decision: Decision::Failed, reason: reason.into() }
     }
 }
+
+/// An error and its causes in one line, as a reason.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

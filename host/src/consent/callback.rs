@@ -7,9 +7,9 @@
 //! made at the callback, and only that one completes.
 
 use super::error::ConsentError;
-use super::flow::{CODE, Consents, Parts, VERIFIER, View, action, state_hash, with_cause};
+use super::flow::{CODE, Consents, Parts, VERIFIER, View, action, state_hash};
 use super::session::{ConsentSession, Stage};
-use crate::audit::{Action, Actor, Attempt, Outcome, codes};
+use crate::audit::{Action, Actor, Attempt, Outcome, codes, with_cause};
 use crate::identity::{Binding, VerifiedUser};
 use crate::ids::{ConsentId, ProviderName, sha256};
 use crate::secret::Secret;

@@ -3,7 +3,7 @@
 use super::error::ConsentError;
 use super::session::{ConsentSession, Stage};
 use super::{Sessions, SessionsError};
-use crate::audit::{Action, Actor, AgentRef, Outcome, Trail, codes};
+use crate::audit::{Action, Actor, AgentRef, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::identity::{Binding, VerifiedUser};
@@ -376,16 +376,4 @@ pub(super) fn action(code: &str, session: &ConsentSession) -> Action {
         "belongs_to": session.user,
         "scopes": session.scopes,
     }))
-}
-
-/// The error and its causes in one line, for the audit trail.
-pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -8,7 +8,7 @@
 
 mod shelf;
 
-use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
+use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes, with_cause};
 use crate::clock::Clock;
 use crate::identity::{Rejected, VerifiedUser, Verifier};
 use crate::ids::{Issuer, sha256};
@@ -256,16 +256,6 @@ fn is_cookie(text: &str) -> bool {
 /// An error code of RFC 6749 §4.1.2.1, without what does not belong in one.
 fn plain_code(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ pub(super) async fn rows(store: &dyn Rows) {
     assert!(!store.revoke(refreshed.id, pending.clone()).await.unwrap(), "it is gone");
     assert_eq!(sorted(store).await.len(), 4);
     assert_eq!(store.due(at(9)).await.unwrap(), []);
-    assert_eq!(store.due(at(10)).await.unwrap(), [pending.clone()]);
+    assert_eq!(store.due(at(10)).await.unwrap(), std::slice::from_ref(&pending));
     store.reschedule(refreshed.id, 3, Some(at(20))).await.unwrap();
     assert_eq!(store.due(at(19)).await.unwrap(), []);
     assert_eq!(

@@ -8,7 +8,7 @@ use super::grants::{Parts, VaultError};
 use super::key::{Held, Place, VaultKey};
 use super::tokens::Tokens;
 use super::{GrantRow, PendingRevocation};
-use crate::audit::{Action, Attempt, Outcome, codes};
+use crate::audit::{Action, Attempt, Outcome, codes, with_cause};
 use crate::clock::Timestamp;
 use crate::identity::Binding;
 use crate::ids::{GrantId, Scopes};
@@ -274,18 +274,6 @@ fn next_row(row: &GrantRow, fresh: &TokenSet, now: Timestamp) -> GrantRow {
         sealed: Vec::new(),
         ..row.clone()
     }
-}
-
-/// The error and its causes in one line, for the audit trail.
-pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

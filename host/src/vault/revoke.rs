@@ -2,9 +2,8 @@
 
 use super::grants::{Grant, Parts, Vault, VaultError};
 use super::key::{Held, Place, RetiredKey};
-use super::refresh::with_cause;
 use super::{GrantRow, PendingRevocation};
-use crate::audit::{Action, Actor, Outcome, codes};
+use crate::audit::{Action, Actor, Outcome, codes, with_cause};
 use crate::ids::{GrantId, UserId};
 use crate::oauth::{Provider, Revoked};
 use crate::secret::Secret;

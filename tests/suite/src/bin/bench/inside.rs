@@ -244,7 +244,6 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     });
     open.iter_mut().for_each(|ns| *ns /= 1000.0);
     report.add("open a sealed token for sending, warm", "µs", &mut open, Some("< 3"));
-    drop(written);
     attempt.close(attache::audit::Outcome::allowed());
     Ok(())
 }
