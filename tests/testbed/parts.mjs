@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 const from = process.env.TESTBED_MODULES;
 if (!from) throw new Error('set TESTBED_MODULES to the folder in which `npm ci` made node_modules');
 const { resolve } = createRequire(join(from, 'node_modules', 'any.js'));
-const load = (name) => import(pathToFileURL(resolve(name)));
+export const load = (name) => import(pathToFileURL(resolve(name)));
 
 export const { default: Provider, errors } = await load('oidc-provider');
 export const { SignJWT, importJWK } = await load('jose');

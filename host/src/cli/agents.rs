@@ -4,6 +4,7 @@ use super::Global;
 use super::admin::{Admin, printed, typed};
 use super::table::{Table, list, printable, time};
 use crate::clock::Timestamp;
+use crate::ids::Digest;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
@@ -99,6 +100,13 @@ struct Bound {
     scopes: Vec<String>,
     #[serde(default)]
     hosts: Vec<String>,
+}
+
+impl Agent {
+    /// Whether the version that it runs has this digest.
+    pub(super) fn runs(&self, digest: &Digest) -> bool {
+        self.version.as_ref().is_some_and(|version| version.digest == digest.to_string())
+    }
 }
 
 impl Agents {

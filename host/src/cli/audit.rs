@@ -133,6 +133,11 @@ impl Entry {
         self.decision.clone().unwrap_or_else(|| "in flight".into())
     }
 
+    /// Whether it was done for a user, and not by the operator or the host.
+    pub(super) fn is_by_a_user(&self) -> bool {
+        self.operator.is_none() && self.action != "host.start"
+    }
+
     /// In one line, for `attache dev`.
     pub(super) fn line(&self) -> String {
         let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };

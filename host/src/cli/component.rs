@@ -1,6 +1,6 @@
 //! What a component asks for, read from its bytes without running or compiling it.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use std::collections::BTreeSet;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -24,7 +24,14 @@ impl Imports {
         let mut found = BTreeSet::new();
         let mut depth = 0usize;
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.context("the file is no component, or is damaged")? {
+            // The parser's message may show bytes over several lines; the first says it.
+            let payload = payload.map_err(|error| match error.message().lines().next() {
+                Some(line) if !line.contains("expected=[") => {
+                    anyhow!("the file is no component, or is damaged: {line}")
+                }
+                _ => anyhow!("the file is no component; build one with `cargo build --target wasm32-wasip2`"),
+            });
+            match payload? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => bail!(
                     "the file is a core module, not a component; build it with `cargo build --target wasm32-wasip2`"
                 ),
@@ -44,6 +51,13 @@ impl Imports {
     /// Whether it asks for this interface, in whatever version.
     pub(super) fn asks_for(&self, interface: &str) -> bool {
         self.0.iter().any(|name| name.split('@').next() == Some(interface))
+    }
+
+    /// Whether it asks for anything that only the configuration can grant.
+    pub(super) fn asks_for_grants(&self) -> bool {
+        ["attache:identity/credentials", "attache:identity/reveal", "wasi:http/outgoing-handler"]
+            .iter()
+            .any(|interface| self.asks_for(interface))
     }
 
     /// A line per power, and one for everything that gives none.
@@ -106,6 +120,7 @@ mod tests {
     fn a_core_module_is_refused_with_what_to_do() {
         let error = Imports::read(b"\0asm\x01\0\0\0").err().unwrap();
         assert!(error.to_string().contains("a core module, not a component; build it with"), "{error}");
-        assert!(Imports::read(b"hello").is_err());
+        let error = Imports::read(b"hello there").err().unwrap().to_string();
+        assert!(error.starts_with("the file is no component; build one with") && !error.contains('\n'), "{error}");
     }
 }

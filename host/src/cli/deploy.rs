@@ -54,13 +54,21 @@ impl Deploy {
         };
         let glance = global.glance()?;
         if global.format == Format::Text {
-            let verb = if before.is_some() { "a new version of" } else { "the new agent" };
+            let digest = Digest::of(&bytes);
+            let verb = match before {
+                None => "the new agent",
+                Some(before) if before.runs(&digest) => "once more the same version of",
+                Some(_) => "a new version of",
+            };
             println!(
                 "{verb} `{name}` by {}, {}, {} KiB",
                 printable(&publisher),
-                Digest::of(&bytes).short(),
+                digest.short(),
                 bytes.len().div_ceil(1024)
             );
+            if let Some(before) = before.filter(|before| before.publisher != publisher) {
+                println!("it was published by {} so far", printable(&before.publisher));
+            }
             println!("\nit asks for");
             imports.lines().iter().for_each(|line| println!("  {}", printable(line)));
             println!("\nthe configuration grants it");
@@ -78,7 +86,10 @@ impl Deploy {
         let reply = patiently("the host checks and compiles it", deployed).await?;
         if !printed(global.format, &reply) {
             println!("`{name}` is deployed; call it with `attache invoke {name}`");
-            if let Some(glance) = glance.filter(|glance| !glance.agents.contains_key(&name)) {
+            let lacks = |glance: &Glance| {
+                !glance.agents.contains_key(&name) && (!glance.default_authorizer || imports.asks_for_grants())
+            };
+            if let Some(glance) = glance.filter(lacks) {
                 println!("\n{}", stanza(&glance, &name, &imports));
             }
         }

@@ -137,7 +137,7 @@ async fn tell(admin: &Admin) {
         let Ok(reply) = admin.read("/v1/audit", &[("limit", "100")]).await else { continue };
         let Ok(entries) = super::admin::typed::<Vec<Entry>>(&reply) else { continue };
         let oldest = entries.iter().map(|entry| entry.seq).min().unwrap_or(0);
-        for entry in entries.iter().rev().filter(|entry| entry.decision.is_some()) {
+        for entry in entries.iter().rev().filter(|entry| entry.decision.is_some() && entry.is_by_a_user()) {
             if told.insert(entry.seq) {
                 println!("  {}", entry.line());
             }

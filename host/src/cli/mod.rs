@@ -141,6 +141,7 @@ fn start_log(format: Format) {
     // A line that cannot be written is lost. Told to, the subscriber would say so on the same stream, whose failure is a
     // panic: with the log on the disk that is full, each request and the store's writer would die of wanting to log it.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second start, in tests, keeps the first.
     let _ = match format {
         Format::Text => log.with_target(false).try_init(),

@@ -54,7 +54,7 @@ pub enum ConsentError {
     #[error("the answer does not come from the configured issuer")]
     Issuer(#[source] CallbackError),
     /// The user said no, or the provider did.
-    #[error("the provider answered `{error}`")]
+    #[error("the provider answered `{error}`; ask the agent again for a new link")]
     Declined {
         /// The error code (RFC 6749 §4.1.2.1), without odd characters.
         error: String,

@@ -14,6 +14,7 @@ a.choice, button { display: inline-block; font: inherit; padding: .5rem 1rem; ma
   border: 1px solid #8888; background: #8881; color: inherit; text-decoration: none; cursor: pointer; }
 a.choice:hover, a.choice:focus, button:hover, button:focus, a.chosen { border-color: #d97706; }
 a.chosen, button { background: #d9770622; }
+a.next { background: #b45309; border-color: #b45309; color: #fff; }
 textarea { width: 100%; box-sizing: border-box; font: .9rem/1.4 ui-monospace, monospace; padding: .6rem; border-radius: .5rem; }
 pre { overflow-x: auto; padding: .75rem; border-radius: .5rem; background: #8882; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { overflow-wrap: anywhere; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; } label { display: block; margin-bottom: .25rem; }
@@ -27,7 +28,8 @@ pub(super) fn page(title: &str, body: &Markup) -> Html<String> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
+                title { (title) " · attache dev" }
+                link rel="icon" href="data:,";
                 style { (maud::PreEscaped(STYLE)) }
             }
             body {

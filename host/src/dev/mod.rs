@@ -53,14 +53,14 @@ pub struct World {
 }
 
 impl Addresses {
-    /// From this port on.
+    /// From this port on; anywhere for 0.
     ///
     /// # Errors
     /// When loopback has no room left.
     pub fn take(from: u16) -> io::Result<Self> {
         let at = |offset: u16| {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, from.saturating_add(offset)))
-                .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            let port = if from == 0 { 0 } else { from.saturating_add(offset) };
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         };
         Ok(Self { page: at(0)?, host: at(1)?.local_addr()?, identity_provider: at(2)?, third_party: at(3)? })
     }

@@ -131,14 +131,22 @@ impl Project {
     /// [`BuildError::Unwatchable`].
     pub fn watch(&self) -> Result<Changes, BuildError> {
         let (tell, changed) = mpsc::channel(1);
-        let only = match self {
-            Self::Component(file) => file.file_name().map(ToOwned::to_owned),
-            Self::Cargo { .. } => None,
+        let only: Vec<PathBuf> = match self {
+            Self::Component(file) => file.file_name().map(PathBuf::from).into_iter().collect(),
+            Self::Cargo { .. } => ["Cargo.toml", "build.rs"].map(PathBuf::from).into(),
         };
+        let sources = match self {
+            Self::Component(_) => None,
+            Self::Cargo { folder, .. } => Some(folder.join("src")),
+        };
+        let inside = sources.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             let written = matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_));
-            let ours = only.is_none() || event.paths.iter().any(|path| path.file_name() == only.as_deref());
+            let ours = event.paths.iter().any(|path| {
+                inside.as_ref().is_some_and(|sources| path.starts_with(sources))
+                    || only.iter().any(|only| path.file_name() == Some(only.as_os_str()))
+            });
             if written && ours {
                 // Full means that it is told already.
                 let _ = tell.try_send(());
@@ -151,11 +159,9 @@ impl Project {
                 let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 vec![(folder.to_owned(), RecursiveMode::NonRecursive)]
             }
-            Self::Cargo { folder, .. } => vec![
-                (folder.join("src"), RecursiveMode::Recursive),
-                (folder.join("Cargo.toml"), RecursiveMode::NonRecursive),
-            ],
+            Self::Cargo { folder, .. } => vec![(folder.clone(), RecursiveMode::NonRecursive)],
         };
+        let places = places.into_iter().chain(sources.map(|sources| (sources, RecursiveMode::Recursive)));
         for (place, mode) in places {
             watcher.watch(&place, mode).map_err(BuildError::Unwatchable)?;
         }

@@ -122,17 +122,14 @@ impl StartPage {
             @if let Some(reply) = reply {
                 h2 { "The agent answered " (reply.status.as_u16()) }
                 @if let Some(url) = &reply.consent {
-                    p {
-                        (chosen) " has not granted this yet. "
-                        a.choice href=(url) target="_blank" rel="noopener" { "Open the consent page as " (chosen) }
-                        " then invoke again."
-                    }
+                    p { (chosen) " has not granted this yet. Open the consent page, sign in as " (chosen) " and agree; then invoke again here." }
+                    p { a.choice.next href=(url) target="_blank" rel="noopener" { "Open the consent page as " (chosen) } }
                 }
                 pre { (reply.body) }
             }
             dl {
                 dt { "What users granted" } dd { a href={ (self.host_url) "/me" } { (self.host_url) "/me" } }
-                dt { "The calendar's address, for `api`" } dd { code { (self.third_party) } }
+                dt { "The calendar's address, for " code { "api" } } dd { code { (self.third_party) } }
                 dt { "Invoke" } dd { code { (self.host_url) "/agents/" (self.agent) "/invocations" } }
             }
         };

@@ -43,23 +43,36 @@ pub(crate) fn install() -> Result<()> {
 
 /// npm, from Debian's packages where it is missing and they can be had.
 fn npm() -> Result<()> {
-    let there = || run::command("npm").args(["--version"]).works();
-    if there() {
-        return Ok(());
-    }
-    let root = run::command("id").args(["-u"]).output().is_some_and(|id| id == "0");
-    if root && run::command("apt-get").args(["--version"]).works() {
-        eprintln!("    npm is missing; installing it from Debian's packages");
-        // A list that cannot be renewed may still do.
-        let _ = run::command("apt-get").args(["update", "-qq"]).done_quietly("renewing Debian's package list", "");
-        run::command("apt-get")
-            .args(["install", "-y", "-qq", "--no-install-recommends", "npm"])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .done_quietly("installing npm", "Debian's package `npm` cannot be installed; install Node.js with npm")?;
-    }
     ensure!(
-        there(),
+        present("npm"),
         "npm is missing, and the test bed (a real OpenID provider) comes from there; install Node.js with npm"
     );
     Ok(())
+}
+
+/// Whether there is a Chromium for the tests that need a real browser, from Debian's packages where it is missing.
+pub(crate) fn browser() -> bool {
+    present("chromium")
+}
+
+/// Whether this program works, after an attempt to install Debian's package of its name if it does not.
+fn present(program: &str) -> bool {
+    let there = || run::command(program).args(["--version"]).works();
+    if there() {
+        return true;
+    }
+    let root = run::command("id").args(["-u"]).output().is_some_and(|id| id == "0");
+    if root && run::command("apt-get").args(["--version"]).works() {
+        eprintln!("    {program} is missing; installing it from Debian's packages");
+        // A list that cannot be renewed may still do.
+        let _ = run::command("apt-get").args(["update", "-qq"]).done_quietly("renewing Debian's package list", "");
+        let installed = run::command("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends", program])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .done_quietly(&format!("installing {program}"), "Debian's package cannot be installed");
+        if let Err(error) = installed {
+            eprintln!("    {error:#}");
+        }
+    }
+    there()
 }

@@ -22,6 +22,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 
     run::heading("the test bed");
     bed::install()?;
+    if !bed::browser() {
+        skip(
+            "the real browser",
+            "`chromium` is missing and was not installed; `apt-get install chromium`",
+            &mut skipped,
+        );
+    }
 
     run::heading("the agents");
     let built = guests::build()?;

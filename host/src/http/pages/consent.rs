@@ -37,11 +37,11 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
                 code { (view.digest) }
             }
 
-            h2 id="scopes" { "It would be allowed to" }
+            h2 id="scopes" { "It asks for" }
             ul.plain aria-labelledby="scopes" {
                 @for scope in &view.scopes { li { code { (scope) } } }
             }
-            h2 id="hosts" { "And only at" }
+            h2 id="hosts" { "It may use this only at" }
             ul.plain.hosts aria-labelledby="hosts" {
                 @for host in &view.hosts { li { code { (host) } } }
             }

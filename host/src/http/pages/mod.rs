@@ -50,8 +50,10 @@ fn failed(problem: &Problem) -> Markup {
             div.pair { div.tile.bad aria-hidden="true" { "!" } }
             h1 { (sentence(problem.title)) }
             p.soft { (sentence(&problem.detail)) "." }
-            @if problem.slug != "no-sign-in" {
-                div.actions { a.button.quiet href="/me" { "What I have granted" } }
+            @match problem.slug {
+                "no-sign-in" => {}
+                "sign-in-failed" => { div.actions { a.button href="/me" { "Sign in again" } } }
+                _ => { div.actions { a.button.quiet href="/me" { "What I have granted" } } }
             }
         }
     };
@@ -65,16 +67,16 @@ pub(super) fn not_yours(problem: &Problem, return_to: ReturnTo, visit: &Visit) -
             div.pair { div.tile.bad aria-hidden="true" { "!" } }
             h1 { (sentence(problem.title)) }
             p.soft { (sentence(&problem.detail)) "." }
-            p { "You are signed in as " strong { (visit.user().display_name()) } "." }
+            p.warning { strong { "Did somebody send you this link?" } " Then do not go on: it would connect your account to an agent that works for them." }
+            div.who { span { "Signed in as " strong { (visit.user().display_name()) } } }
             div.actions {
                 form method="post" action="/sign-out" {
                     (token(visit))
                     input type="hidden" name="return" value=(return_to.path());
-                    button type="submit" { "Sign in as somebody else" }
+                    button.quiet type="submit" { "Sign in as another user" }
                 }
                 a.button.quiet href="/me" { "What I have granted" }
             }
-            p.note { "Did somebody send you this link? Then do not go on: it would connect your account to an agent that works for them." }
         }
     };
     layout(&sentence(problem.title), Width::Narrow, None, &body)

@@ -120,7 +120,8 @@ async fn jwt(report: &mut Report, rounds: usize) -> Result<()> {
     let clock = Clock::system();
     let issuer = TestIssuer::new("https://idp.test");
     let (verifier, authorizer) = verifier(&issuer, &clock)?;
-    let tokens: Vec<Bearer> = (0..400).map(|_| bearer(&issuer.sign_as("RS256", claims(&clock)))).collect::<Result<_>>()?;
+    let tokens: Vec<Bearer> =
+        (0..400).map(|_| bearer(&issuer.sign_as("RS256", claims(&clock)))).collect::<Result<_>>()?;
     verifier.verify(&tokens[0], &authorizer).await?;
     let mut first = Vec::new();
     for chunk in tokens[1..].chunks(399 / rounds) {
