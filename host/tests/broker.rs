@@ -1,5 +1,7 @@
 //! The broker over real rooms: what is released, and what keeps it from being released.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use attache::audit::{Decision, codes};
