@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 /// Set when a body turned out to be over the cap.
 #[derive(Clone, Default)]
@@ -22,20 +23,35 @@ impl Overflow {
     }
 }
 
-/// A caller's body, at most `max` bytes of it. One whose length is known already is either refused at once (none is
-/// returned) or passed on as it is, since the server holds it to that length.
-pub(super) fn capped(body: axum::body::Body, max: u64) -> Option<(Body, Overflow)> {
+/// A caller's body, at most `max` bytes of it. One whose length is known already is either refused at once (and handed
+/// back) or passed on as it is, since the server holds it to that length.
+pub(super) fn capped(body: axum::body::Body, max: u64) -> Result<(Body, Overflow), axum::body::Body> {
     let size = body.size_hint();
     if size.lower() > max {
-        return None;
+        return Err(body);
     }
     let inner = body.map_err(|_| BodyError("the caller's body broke off".to_owned())).boxed_unsync();
     if size.upper().is_some_and(|upper| upper <= max) {
-        return Some((inner, Overflow::default()));
+        return Ok((inner, Overflow::default()));
     }
     let flag = Arc::new(AtomicBool::new(false));
     let overflow = Overflow(Some(flag.clone()));
-    Some((UnsyncBoxBody::new(Capped { inner, left: max, flag }), overflow))
+    Ok((UnsyncBoxBody::new(Capped { inner, left: max, flag }), overflow))
+}
+
+/// Reads a refused body and forgets it, 64 MiB and five seconds of it at most. A caller that is still writing when the
+/// connection closes would see it break instead of the answer.
+pub(super) async fn forget(mut body: axum::body::Body) {
+    let read = async {
+        let mut left: usize = 64 << 20;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { break };
+            left = rest;
+        }
+    };
+    // Whoever takes longer has had the chance.
+    let _ = tokio::time::timeout(Duration::from_secs(5), read).await;
 }
 
 struct Capped {
@@ -160,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_says_it_is_too_long_is_not_read_at_all() {
-        assert!(capped(axum::body::Body::from("12345678901"), 10).is_none());
+        assert!(capped(axum::body::Body::from("12345678901"), 10).is_err());
         let (body, overflow) = capped(axum::body::Body::from("1234567890"), 10).unwrap();
         assert_eq!(body.collect().await.unwrap().to_bytes(), "1234567890");
         assert!(!overflow.happened());

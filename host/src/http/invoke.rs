@@ -1,6 +1,6 @@
 //! `/agents/{name}/invocations`: one call of an agent, in a straight line.
 
-use super::body::{Closing, capped};
+use super::body::{Closing, capped, forget};
 use super::headers::{self, INVOCATION, RETURN_URL, SESSION};
 use super::problem::Problem;
 use super::site::Site;
@@ -27,7 +27,16 @@ pub(super) async fn invoke(State(site): State<Arc<Site>>, request: Request) -> R
     let return_url = return_url(&head.headers, &agent)?;
     let session = session(&head.headers)?;
     let max = host.settings.max_body_bytes;
-    let (body, overflow) = capped(body, max).ok_or_else(|| Problem::too_large(max))?;
+    let (body, overflow) = match capped(body, max) {
+        Ok(capped) => capped,
+        Err(body) => {
+            // One that waits for a `100 Continue` has not begun to write.
+            if !head.headers.contains_key(http::header::EXPECT) {
+                forget(body).await;
+            }
+            return Err(Problem::too_large(max));
+        }
+    };
     let loaded = host.loaded(agent.digest()).await.map_err(|error| Problem::component_unavailable(&error))?;
 
     let binding = Binding::bind(agent, Some(user), session, host.trail.host());

@@ -47,7 +47,10 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 
     run::heading("tests");
     let nextest = run::cargo_command(["nextest", "--version"]).works();
-    let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--lib", "--bins", "--tests"] };
+    let runner: &[&str] = match nextest {
+        true => &["nextest", "run", "--no-fail-fast"],
+        false => &["test", "--lib", "--bins", "--tests", "--no-fail-fast"],
+    };
     run::cargo_command(runner)
         .args(["--workspace"])
         .args(&excluded)
