@@ -187,7 +187,8 @@ fn written_down(world: &World, teller: &mut impl Teller) -> Result<()> {
         entries.iter().all(|e| e["host"].as_str().is_some_and(|h| h.starts_with("spiffe://attache.test/host/"))),
         "every record names the host"
     );
-    teller.seen(&world.host.attache(&["audit", "--limit", "12"])?);
+    teller.seen(&world.host.attache(&["audit", "--agent", "calendar", "--limit", "12"])?);
+    teller.seen(&world.host.attache(&["audit", "--agent", "rogue", "--limit", "2"])?);
     teller.held("every step stands in the audit trail");
     Ok(())
 }
