@@ -7,6 +7,7 @@ mod suite;
 mod up;
 
 use anyhow::Result;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -55,13 +56,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn demo() -> Result<()> {
+/// All that a host on the test bed needs. Returns the folder with the agents.
+fn prepare() -> Result<PathBuf> {
     run::heading("the test bed");
     bed::install()?;
     run::heading("the agents");
     let built = guests::build()?;
     run::heading("the host");
     run::cargo(["build", "--package", "attache", "--package", "suite", "--bins"])?;
+    Ok(built)
+}
+
+fn demo() -> Result<()> {
+    let built = prepare()?;
     run::heading("the story");
     run::command(run::built("story")).env("ATTACHE_GUESTS", built).done("the story did not hold")
 }

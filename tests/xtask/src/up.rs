@@ -1,6 +1,6 @@
 //! A host and its test bed, left running for any outside client.
 
-use crate::{bed, guests, run};
+use crate::run;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -19,12 +19,7 @@ pub(crate) fn up() -> Result<()> {
     if let Some(process) = running() {
         bail!("it is up already, as process {process}; see `.cache/up/env`, or run `cargo xtask down`");
     }
-    run::heading("the test bed");
-    bed::install()?;
-    run::heading("the agents");
-    let built = guests::build()?;
-    run::heading("the host");
-    run::cargo(["build", "--package", "attache", "--package", "suite", "--bins"])?;
+    let built = crate::prepare()?;
     fs::create_dir_all(&folder)?;
     let log = folder.join("log");
     let mut process = run::command(run::built("up"))

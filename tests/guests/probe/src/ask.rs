@@ -76,19 +76,6 @@ pub(crate) fn flood(query: &Query<'_>) -> String {
     answers.iter().map(|(answer, times)| format!("{times} {answer}\n")).collect()
 }
 
-/// Waits with the credential in hand.
-pub(crate) fn send_later(query: &Query<'_>) -> String {
-    let credential = match credential(query) {
-        Ok(credential) => credential,
-        Err(error) => return format!("acquire: {error:?}"),
-    };
-    sleep(query.number("ms"));
-    match credential.send(request(&query.text("url")), None) {
-        Ok(future) => read(future),
-        Err(error) => format!("send: {error:?}"),
-    }
-}
-
 fn request(url: &str) -> OutgoingRequest {
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));

@@ -32,7 +32,6 @@ impl Guest for Probe {
             "/whoami" => reply::text(out, 200, &ask::whoami(&query)),
             "/acquire" => reply::text(out, 200, &ask::acquire(&query)),
             "/flood" => reply::text(out, 200, &ask::flood(&query)),
-            "/send-later" => reply::text(out, 200, &ask::send_later(&query)),
             "/send" => reply::text(out, 200, &ask::send(&query)),
             "/get" => reply::text(out, 200, &ask::plain(&query)),
             "/upload" => reply::text(out, 200, &ask::upload(&query)),
