@@ -58,17 +58,18 @@ macro_rules! text_id {
     };
 }
 
-/// Lower-case ASCII only: no look-alike names, no separators of paths, URLs or SPIFFE ids.
-fn plain_name(text: &str, what: &str) -> Result<(), Malformed> {
-    let good = (1..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+/// ASCII only: no look-alike names, no separators of paths, URLs or SPIFFE ids. `also` is what else may stand in it.
+fn plain_name(text: &str, max: usize, also: &[u8], what: &str) -> Result<(), Malformed> {
+    let good = (1..=max).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b))
         && text.as_bytes()[0].is_ascii_alphanumeric();
     if good {
         return Ok(());
     }
     let shown: String = text.chars().take(64).collect();
+    let also: String = also.iter().flat_map(|b| [' ', char::from(*b)]).collect();
     Err(Malformed(format!(
-        "`{}` is no {what} name; use 1 to 128 of `a-z 0-9 - _`, the first a letter or digit",
+        "`{}` is no {what} name; use 1 to {max} of `A-Z a-z 0-9{also}`, the first a letter or digit",
         shown.escape_debug()
     )))
 }
@@ -82,16 +83,17 @@ fn opaque_text(text: &str, max: usize, what: &str) -> Result<(), Malformed> {
 }
 
 text_id! {
-    /// The name an agent is deployed under. 1 to 128 of `a-z 0-9 - _`.
-    AgentName, |t| plain_name(t, "agent")
+    /// The name of a workload identity, which an agent is deployed under. 1 to 255 of `A-Z a-z 0-9 - _ .`, as AgentCore
+    /// has it; the directory keeps two from differing in case alone.
+    AgentName, |t| plain_name(t, 255, b"-_.", "agent")
 }
 text_id! {
-    /// The operator's name for a credential provider. 1 to 128 of `a-z 0-9 - _`.
-    ProviderName, |t| plain_name(t, "provider")
+    /// The name of a credential provider. 1 to 128 of `A-Z a-z 0-9 - _`, as AgentCore has it.
+    ProviderName, |t| plain_name(t, 128, b"-_", "provider")
 }
 text_id! {
-    /// The account all identities of a host belong to. 1 to 128 of `a-z 0-9 - _`.
-    Account, |t| plain_name(t, "account")
+    /// The account all identities of a host belong to. 1 to 128 of `A-Z a-z 0-9 - _`.
+    Account, |t| plain_name(t, 128, b"-_", "account")
 }
 text_id! {
     /// `iss`: an identity provider's URL, compared byte for byte (OIDC Core §2). At most 512 bytes.

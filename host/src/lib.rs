@@ -18,6 +18,10 @@ pub mod audit;
 
 pub mod oauth;
 
+pub mod seal;
+
+pub mod providers;
+
 pub mod vault;
 
 pub mod consent;

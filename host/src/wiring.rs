@@ -10,9 +10,11 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, Verifier, WatTable};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
+use crate::providers::Providers;
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
+use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{KeyRing, KeyRingError, Sealer, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,8 @@ pub struct Host {
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
     pub oauth: Arc<OAuth>,
+    /// The credential providers.
+    pub providers: Arc<Providers>,
     /// Tokens, sealed.
     pub vault: Arc<Vault>,
     /// Consent sessions.
@@ -125,7 +129,7 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
             .await
             .map_err(StartError::Directory)?;
-        let providers = Arc::new(settings.providers.clone());
+        let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(
             store.clone(),
             sealer.clone(),
@@ -153,7 +157,7 @@ impl Host {
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
             consents: consents.clone(),
-            providers,
+            providers: providers.clone(),
             client,
             trail: trail.clone(),
             directory: directory.clone(),
@@ -167,6 +171,7 @@ impl Host {
             verifier,
             trail,
             oauth,
+            providers,
             vault,
             consents,
             desk,

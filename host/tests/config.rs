@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use attache::config::{ConfigError, glance, load};
+use attache::providers::CredentialProvider;
 use std::path::{Path, PathBuf};
 
 fn cases(kind: &str) -> Vec<PathBuf> {
@@ -86,10 +87,14 @@ fn every_key_arrives_in_the_settings() {
         (sign_in.issuer.as_str(), sign_in.provider.scopes.joined()),
         ("https://id.example.com", "openid profile".into())
     );
-    let google = &settings.providers[&"google".parse().unwrap()];
+    let oauth2 = |name: &str| match &settings.providers[&name.parse().unwrap()] {
+        CredentialProvider::Oauth2(provider) => provider.clone(),
+        CredentialProvider::ApiKey(_) => panic!("{name} is of OAuth 2"),
+    };
+    let google = oauth2("google");
     assert_eq!(google.display_name, "Google Calendar");
     assert_eq!(google.scopes.joined(), "calendar calendar.events");
-    assert_eq!(settings.providers[&"tracker".parse().unwrap()].scope_separator, ',');
+    assert_eq!(oauth2("tracker").scope_separator, ',');
     let calendar = &settings.agents[&"calendar".parse().unwrap()];
     assert_eq!(calendar.terms.providers[0].scopes.joined(), "calendar");
     assert_eq!(calendar.terms.claims, ["email"]);

@@ -89,7 +89,7 @@ async fn mallory_opening_alices_link_learns_nothing_and_spoils_nothing() {
     assert_eq!(refusal(&bench, codes::CONSENT_VIEW).0.as_deref(), Some("mallory"));
     assert!(matches!(bench.consents.proceed(id, Some(&mallory)).await, Err(ConsentError::NotYours)));
     assert_eq!(refusal(&bench, codes::CONSENT_PROCEED).0.as_deref(), Some("mallory"));
-    assert!(matches!(bench.consents.complete(id, &mallory).await, Err(ConsentError::NotYours)));
+    assert!(matches!(bench.consents.complete(id, &mallory.clone().into()).await, Err(ConsentError::NotYours)));
     assert_eq!(refusal(&bench, codes::CONSENT_COMPLETE).0.as_deref(), Some("mallory"));
     nothing_is_stored(&bench);
 
@@ -206,7 +206,7 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let (id, _) = start(&bench, "alice", Some(RETURN_URL)).await;
     assert!(bench.consents.is_for_app(id).await.unwrap());
     let alice = bench.user("alice").await;
-    assert!(matches!(bench.consents.complete(id, &alice).await, Err(ConsentError::NotAnswered)));
+    assert!(matches!(bench.consents.complete(id, &alice.clone().into()).await, Err(ConsentError::NotAnswered)));
     let url = bench.consents.proceed(id, None).await.unwrap();
     let callback = answer(&bench, &url);
     let code = callback.code.clone().unwrap();
@@ -220,11 +220,11 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let returned = session_uri(&landing);
     assert_eq!(bench.consents.agent_of(returned).await.unwrap().as_str(), "calendar");
     // Whoever knows the URI that the agent gave, even its user, does not overtake the app.
-    assert!(matches!(bench.consents.complete(id, &alice).await, Err(ConsentError::NotFromBrowser)));
+    assert!(matches!(bench.consents.complete(id, &alice.clone().into()).await, Err(ConsentError::NotFromBrowser)));
     assert_eq!(bench.sessions.stage(id), Stage::AwaitingCompletion);
     let alice = bench.user("alice").await;
-    assert_eq!(bench.consents.complete(returned, &alice).await.unwrap().stage, Stage::Completed);
-    assert!(matches!(bench.consents.complete(returned, &alice).await, Err(ConsentError::Over)));
+    assert_eq!(bench.consents.complete(returned, &alice.clone().into()).await.unwrap().stage, Stage::Completed);
+    assert!(matches!(bench.consents.complete(returned, &alice.clone().into()).await, Err(ConsentError::Over)));
     let who = bench.bind("calendar", "alice").await;
     assert_eq!(text(&bench.token(&who, "google", &scopes("read")).await.unwrap()), "access-x0");
 }
@@ -237,11 +237,11 @@ async fn an_app_that_finds_another_user_burns_the_code() {
     // It is alice whose browser comes back, and the app says so.
     let landing = bench.consents.callback(&google(), answer(&bench, &url), None).await.unwrap();
     let (alice, mallory) = (bench.user("alice").await, bench.user("mallory").await);
-    assert!(matches!(bench.consents.complete(id, &mallory).await, Err(ConsentError::NotFromBrowser)));
+    assert!(matches!(bench.consents.complete(id, &mallory.clone().into()).await, Err(ConsentError::NotFromBrowser)));
     let returned = session_uri(&landing);
-    assert!(matches!(bench.consents.complete(returned, &alice).await, Err(ConsentError::NotYours)));
+    assert!(matches!(bench.consents.complete(returned, &alice.clone().into()).await, Err(ConsentError::NotYours)));
     assert_eq!(refusal(&bench, codes::CONSENT_COMPLETE).0.as_deref(), Some("alice"));
-    assert!(matches!(bench.consents.complete(returned, &mallory).await, Err(ConsentError::Over)));
+    assert!(matches!(bench.consents.complete(returned, &mallory.clone().into()).await, Err(ConsentError::Over)));
     assert_eq!(bench.sessions.stage(id), Stage::Failed);
     nothing_is_stored(&bench);
 }

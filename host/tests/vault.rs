@@ -6,7 +6,8 @@ mod support;
 
 use attache::audit::{Actor, Decision, codes};
 use attache::ids::Scopes;
-use attache::vault::{GrantRow, GrantStatus, SealError, VaultError};
+use attache::seal::SealError;
+use attache::vault::{GrantRow, GrantStatus, VaultError};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

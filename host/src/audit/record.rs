@@ -63,8 +63,9 @@ pub struct Actor {
 pub struct AgentRef {
     /// Its name.
     pub name: String,
-    /// Digest of the bytes that ran.
-    pub digest: String,
+    /// Digest of the bytes that ran; none where they ran outside this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// What is done, to what.

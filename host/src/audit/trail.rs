@@ -86,7 +86,7 @@ impl Trail {
 /// Who stands in the records of a binding.
 fn actor_of(who: &Binding) -> Actor {
     Actor {
-        agent: Some(AgentRef { name: who.agent().name().to_string(), digest: who.agent().digest().to_string() }),
+        agent: Some(AgentRef::of(who.agent())),
         user: who.user().map(|user| user.id().clone()),
         operator: None,
         session: Some(who.session().to_string()),
@@ -107,8 +107,15 @@ impl Actor {
 
     /// With an agent named, where one is concerned but not acting.
     pub fn about(mut self, agent: &crate::directory::RegisteredAgent) -> Self {
-        self.agent = Some(AgentRef { name: agent.name().to_string(), digest: agent.digest().to_string() });
+        self.agent = Some(AgentRef::of(agent));
         self
+    }
+}
+
+impl AgentRef {
+    /// As it is registered.
+    pub fn of(agent: &crate::directory::RegisteredAgent) -> Self {
+        Self { name: agent.name().to_string(), digest: agent.digest().map(|digest| digest.to_string()) }
     }
 }
 

@@ -8,13 +8,14 @@ use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Writte
 use crate::consent::{ConsentError, Consents};
 use crate::directory::Directory;
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
-use crate::identity::{Binding, WatTable, WorkloadAccessToken};
+use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
 use crate::ids::{CredentialId, ProviderName, Scopes};
 use crate::oauth::Provider;
+use crate::providers::Providers;
 use crate::vault::{GrantStatus, Token, Vault, VaultError};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct DeskParts {
     /// Consent sessions.
     pub consents: Arc<Consents>,
     /// The operator's credential providers.
-    pub providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+    pub providers: Arc<Providers>,
     /// The one HTTP client.
     pub client: Arc<egress::Client>,
     /// The audit trail.
@@ -45,7 +46,7 @@ pub struct Desk(Arc<Parts>);
 struct Parts {
     vault: Arc<Vault>,
     consents: Arc<Consents>,
-    providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+    providers: Arc<Providers>,
     client: Arc<egress::Client>,
     trail: Trail,
     directory: Arc<Directory>,
@@ -71,7 +72,7 @@ impl Desk {
         let seat = self.0.seats.take(binding.invocation(), return_url, live);
         let agent = binding.agent();
         let mut claims = BTreeMap::new();
-        if let Some(user) = binding.user() {
+        if let Some(user) = binding.user().and_then(User::verified) {
             for name in &agent.terms().claims {
                 if let Some(value) = user.claim(name) {
                     claims.insert(name.clone(), value.to_string());
@@ -83,7 +84,7 @@ impl Desk {
             workload: WorkloadFacts {
                 id: agent.identity().id.to_string(),
                 name: agent.name().to_string(),
-                digest: agent.digest().to_string(),
+                digest: agent.digest().map(|digest| digest.to_string()).unwrap_or_default(),
             },
             user: binding
                 .user()
@@ -234,7 +235,7 @@ impl Parts {
         };
         let name = ProviderName::parse(&ask.provider).map_err(|_| unbound())?;
         let bound = agent.terms().provider(&name).ok_or_else(unbound)?;
-        let provider = self.providers.get(&name).ok_or_else(unbound)?;
+        let provider = self.providers.oauth2(&name).ok_or_else(unbound)?;
         let Kind::Oauth2 { scopes, flow } = &ask.kind else {
             return Err(Refusal::NotConfigured(format!(
                 "provider `{name}` has no API key; ask for an OAuth 2 credential"
@@ -259,7 +260,7 @@ impl Parts {
                 agent.name()
             )));
         }
-        Ok((provider.clone(), wanted))
+        Ok((provider, wanted))
     }
 
     /// Starts a consent session; the refusal carries its link, or says why there is none.

@@ -62,8 +62,7 @@ pub(super) struct Entry {
 #[derive(Deserialize)]
 struct Agent {
     name: String,
-    #[serde(default)]
-    digest: String,
+    digest: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,8 +115,9 @@ impl Entry {
     /// `calendar@1a2b3c4d`, so that two versions are told apart.
     fn agent(&self) -> String {
         self.agent.as_ref().map_or("-".into(), |agent| {
-            let digest: String = agent.digest.trim_start_matches("sha256:").chars().take(8).collect();
-            if digest.is_empty() { agent.name.clone() } else { format!("{}@{digest}", agent.name) }
+            let Some(digest) = &agent.digest else { return agent.name.clone() };
+            let digest: String = digest.trim_start_matches("sha256:").chars().take(8).collect();
+            format!("{}@{digest}", agent.name)
         })
     }
 
@@ -195,7 +195,7 @@ mod tests {
                 at: Timestamp::from_secs(1),
                 host: crate::ids::HostId::parse("spiffe://example.com/host/1").unwrap(),
                 actor: Actor {
-                    agent: Some(AgentRef { name: "calendar".into(), digest: "sha256:0123456789abcdef".into() }),
+                    agent: Some(AgentRef { name: "calendar".into(), digest: Some("sha256:0123456789abcdef".into()) }),
                     user: Some(crate::ids::UserId {
                         issuer: "https://id.example.com".parse().unwrap(),
                         subject: "alice".parse().unwrap(),

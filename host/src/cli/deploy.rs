@@ -182,6 +182,7 @@ mod tests {
             claims: vec!["email".into()],
             egress: vec!["https://api.example.com".into()],
             reveal: true,
+            ..Terms::default()
         };
         assert_eq!(
             of_terms(&terms),

@@ -35,6 +35,7 @@ pub(super) fn convert(
             claims: table.claims,
             egress: table.egress.iter().filter_map(|text| origin(context, text, problems)).collect(),
             reveal: table.reveal,
+            trusts_user_ids: false,
         };
         if let (Some(name), Some(authorizer)) = (name, authorizer) {
             let allowed_return_urls = table.allowed_return_urls.into_iter().map(At::into_inner).collect();

@@ -18,6 +18,7 @@ use crate::directory::Terms;
 use crate::identity::Authorizer;
 use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
 use crate::oauth::Provider;
+use crate::providers::CredentialProvider;
 use crate::{egress, runtime};
 use file::File;
 use http::HeaderName;
@@ -54,7 +55,7 @@ pub struct Settings {
     /// How users sign in at the host's own pages; none, and there are no such pages.
     pub sign_in: Option<SignIn>,
     /// The credential providers.
-    pub providers: HashMap<ProviderName, Arc<Provider>>,
+    pub providers: HashMap<ProviderName, CredentialProvider>,
     /// What is configured per agent. An agent that is absent has no terms and the default authorizer.
     pub agents: HashMap<AgentName, AgentSettings>,
     /// The authorizer of agents that name none, and of the user's own grants.
@@ -128,7 +129,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
     let settings = read(path, Secrets::Left)?;
     let mut providers: Vec<_> =
-        settings.providers.values().map(|provider| (provider.name.clone(), provider.scopes.to_vec())).collect();
+        settings.providers.values().map(|provider| (provider.name().clone(), scopes_of(provider))).collect();
     providers.sort();
     Ok(Glance {
         data_dir: settings.data_dir,
@@ -137,6 +138,13 @@ pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
         providers,
         default_authorizer: settings.default_authorizer.is_some(),
     })
+}
+
+fn scopes_of(provider: &CredentialProvider) -> Vec<String> {
+    match provider {
+        CredentialProvider::Oauth2(provider) => provider.scopes.to_vec(),
+        CredentialProvider::ApiKey(_) => Vec::new(),
+    }
 }
 
 fn read(path: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
@@ -186,7 +194,10 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         network,
         engine,
         sign_in: sign_in.flatten(),
-        providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
+        providers: providers
+            .into_iter()
+            .filter_map(|(name, provider)| Some((name, CredentialProvider::Oauth2(provider?))))
+            .collect(),
         agents,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         max_body_bytes: hosting.max_body_bytes,

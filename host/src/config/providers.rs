@@ -7,7 +7,7 @@ use super::secrets::{SecretRef, Secrets};
 use super::{Context, SignIn, url};
 use crate::egress::Destinations;
 use crate::ids::{Issuer, ProviderName, Scope, Scopes};
-use crate::oauth::{ClientAuthentication, Endpoints, Provider, ProviderKind};
+use crate::oauth::{ClientAuthentication, Endpoints, Provider};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -99,7 +99,6 @@ fn provider(
     Some(Provider {
         display_name: table.display_name.unwrap_or_else(|| name.to_string()),
         name,
-        kind: ProviderKind::Oauth2,
         endpoints: endpoints?,
         client_id: table.client_id,
         client_authentication: client_authentication?,
@@ -250,7 +249,6 @@ pub(super) fn sign_in(
     Some(SignIn {
         provider: Arc::new(Provider {
             name: ProviderName::parse("sign-in").ok()?,
-            kind: ProviderKind::Oauth2,
             display_name: issuer.to_string(),
             endpoints: Endpoints::Discovery { issuer: issuer.clone() },
             client_id: table.client_id,

@@ -10,9 +10,10 @@ use super::error::ConsentError;
 use super::flow::{CODE, Consents, Parts, VERIFIER, View, action, state_hash};
 use super::session::{ConsentSession, Stage};
 use crate::audit::{Action, Actor, Attempt, Outcome, codes, with_cause};
-use crate::identity::{Binding, VerifiedUser};
+use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{ConsentId, ProviderName, sha256};
 use crate::secret::Secret;
+use serde_json::json;
 use std::sync::Arc;
 use url::Url;
 
@@ -61,6 +62,8 @@ impl Consents {
         user: Option<&Arc<VerifiedUser>>,
     ) -> Result<Landing, ConsentError> {
         let parts = &self.parts;
+        let user = user.map(|user| User::from(user.clone()));
+        let user = user.as_ref();
         let Callback { state, code, iss, error, .. } = callback;
         let (state, code) = (state.map(Secret::from_text), code.map(Secret::from_text));
         let session = match &state {
@@ -69,7 +72,7 @@ impl Consents {
         };
         let Some(session) = session else {
             if let Some(left_out) = parts.strays.take() {
-                let actor = user.map(|user| Actor::user(user)).unwrap_or_default();
+                let actor = Actor { user: user.map(|user| user.id().clone()), ..Actor::default() };
                 let outcome = Outcome::refused("`state` is missing, unknown or used up");
                 let action = Action::new(codes::CONSENT_COMPLETE, provider.as_str()).with(left_out_of(left_out));
                 parts.trail.note(actor, action, outcome)?;
@@ -102,7 +105,7 @@ impl Consents {
     ///
     /// # Errors
     /// [`ConsentError`]; [`ConsentError::NotFromBrowser`] for the session URI that the agent gave.
-    pub async fn complete(&self, id: ConsentId, user: &Arc<VerifiedUser>) -> Result<View, ConsentError> {
+    pub async fn complete(&self, id: ConsentId, user: &User) -> Result<View, ConsentError> {
         let parts = &self.parts;
         let Some(session) = parts.sessions.by_state(landing_hash(id)).await? else {
             let session = parts.sessions.by_id(id).await?.ok_or(ConsentError::NotFound)?;
@@ -145,8 +148,8 @@ impl Parts {
         iss: Option<&str>,
         error: Option<&str>,
         code: Option<Secret>,
-        user: Option<&Arc<VerifiedUser>>,
-    ) -> Result<(Secret, Option<Arc<VerifiedUser>>), ConsentError> {
+        user: Option<&User>,
+    ) -> Result<(Secret, Option<User>), ConsentError> {
         if *provider != session.provider {
             return Err(ConsentError::WrongProvider);
         }
@@ -169,11 +172,7 @@ impl Parts {
     }
 
     /// Of two that hold the same code, one exchanges it.
-    async fn claim(
-        &self,
-        mut session: ConsentSession,
-        user: &Arc<VerifiedUser>,
-    ) -> Result<ConsentSession, ConsentError> {
+    async fn claim(&self, mut session: ConsentSession, user: &User) -> Result<ConsentSession, ConsentError> {
         let from = session.stage;
         session.stage = Stage::Exchanging;
         session.sealed_code = None;
@@ -204,7 +203,7 @@ impl Parts {
     async fn exchange(
         self: &Arc<Self>,
         session: ConsentSession,
-        user: Arc<VerifiedUser>,
+        user: User,
         code: Secret,
     ) -> Result<View, ConsentError> {
         let parts = self.clone();
@@ -226,12 +225,7 @@ impl Parts {
     }
 
     /// Bind, open, act, close.
-    async fn exchange_bound(
-        &self,
-        session: &ConsentSession,
-        user: &Arc<VerifiedUser>,
-        code: &Secret,
-    ) -> Result<(), ConsentError> {
+    async fn exchange_bound(&self, session: &ConsentSession, user: &User, code: &Secret) -> Result<(), ConsentError> {
         let agent = match self.directory.resolve(&session.agent) {
             Ok(agent) => agent,
             Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
@@ -239,7 +233,7 @@ impl Parts {
         let mut action = action(codes::CONSENT_COMPLETE, session);
         if agent.digest() != session.digest {
             // Deployed anew while the user was reading. The grant is the workload's, not that of one version.
-            action.detail["asked_by_digest"] = session.digest.to_string().into();
+            action.detail["asked_by_digest"] = json!(session.digest);
         }
         let binding = Binding::bind(agent, Some(user.clone()), session.session.clone(), self.trail.host());
         let attempt = self.trail.open(&binding, action)?;

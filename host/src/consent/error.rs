@@ -5,7 +5,8 @@ use crate::audit::Unwritable;
 use crate::directory::Unresolved;
 use crate::ids::{AgentName, ProviderName};
 use crate::oauth::{CallbackError, OAuthError};
-use crate::vault::{SealError, VaultError};
+use crate::seal::SealError;
+use crate::vault::VaultError;
 
 /// Why a consent did not come about. Nothing was stored for anybody.
 #[derive(Debug, thiserror::Error)]

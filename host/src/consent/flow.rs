@@ -6,11 +6,13 @@ use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
-use crate::identity::{Binding, VerifiedUser};
+use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
 use crate::oauth::{AuthorizationRequest, OAuth, Pkce, Provider};
+use crate::providers::Providers;
+use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::{SealError, Sealer, Vault};
+use crate::vault::Vault;
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +40,7 @@ pub(super) struct Parts {
     pub(super) sealer: Arc<Sealer>,
     pub(super) vault: Arc<Vault>,
     pub(super) oauth: Arc<OAuth>,
-    pub(super) providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+    pub(super) providers: Arc<Providers>,
     pub(super) directory: Arc<Directory>,
     pub(super) trail: Trail,
     pub(super) public_url: String,
@@ -74,8 +76,8 @@ pub struct View {
     pub agent: String,
     /// Who published it.
     pub publisher: String,
-    /// The bytes that asked.
-    pub digest: String,
+    /// The bytes that asked; none where they run outside this host.
+    pub digest: Option<String>,
     /// At which provider, by the operator's name.
     pub provider: String,
     /// At which provider, for people.
@@ -98,7 +100,7 @@ impl Consents {
         sealer: Arc<Sealer>,
         vault: Arc<Vault>,
         oauth: Arc<OAuth>,
-        providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+        providers: Arc<Providers>,
         directory: Arc<Directory>,
         trail: Trail,
         public_url: Url,
@@ -173,6 +175,7 @@ impl Consents {
     /// [`ConsentError::NotFound`], [`ConsentError::NotYours`], [`ConsentError::Expired`], or a part that failed.
     pub async fn view(&self, id: ConsentId, user: &Arc<VerifiedUser>) -> Result<View, ConsentError> {
         let parts = &self.parts;
+        let user = &User::from(user.clone());
         let session = parts.sessions.by_id(id).await?.ok_or(ConsentError::NotFound)?;
         if *user.id() != session.user {
             return Err(parts.refused(codes::CONSENT_VIEW, &session, Some(user), ConsentError::NotYours));
@@ -211,6 +214,8 @@ impl Consents {
     /// [`ConsentError::NotYours`] leaves a record and the session as it was.
     pub async fn proceed(&self, id: ConsentId, user: Option<&Arc<VerifiedUser>>) -> Result<Url, ConsentError> {
         let parts = &self.parts;
+        let user = user.map(|user| User::from(user.clone()));
+        let user = user.as_ref();
         // Two tabs may race from the same stage; the loser goes again.
         for _ in 0..4 {
             let mut session = parts.sessions.by_id(id).await?.ok_or(ConsentError::NotFound)?;
@@ -258,7 +263,7 @@ pub(super) const CODE: &str = "code";
 
 impl Parts {
     pub(super) fn provider(&self, name: &ProviderName) -> Result<Arc<Provider>, ConsentError> {
-        self.providers.get(name).cloned().ok_or_else(|| ConsentError::NoProvider(name.clone()))
+        self.providers.oauth2(name).ok_or_else(|| ConsentError::NoProvider(name.clone()))
     }
 
     /// One per provider, so that an answer of one can never pass for one of another (RFC 9700 §4.4.2).
@@ -280,7 +285,7 @@ impl Parts {
             id: session.id,
             agent: session.agent.to_string(),
             publisher: self.directory.entry(&session.agent).map(|entry| entry.publisher.clone()).unwrap_or_default(),
-            digest: session.digest.to_string(),
+            digest: session.digest.map(|digest| digest.to_string()),
             provider: session.provider.to_string(),
             provider_display: provider.display_name.clone(),
             scopes: session.scopes.to_vec(),
@@ -295,7 +300,7 @@ impl Parts {
         &self,
         code: &str,
         session: &ConsentSession,
-        user: Option<&Arc<VerifiedUser>>,
+        user: Option<&User>,
         error: ConsentError,
     ) -> ConsentError {
         let outcome = Outcome::refused(with_cause(&error));
@@ -366,9 +371,12 @@ fn with_associated<T>(session: &ConsentSession, kind: &str, act: impl FnOnce(&[&
 }
 
 /// The user who is there, who need not be the one that the session belongs to, and the agent that it is about.
-pub(super) fn actor(session: &ConsentSession, user: Option<&Arc<VerifiedUser>>) -> Actor {
+pub(super) fn actor(session: &ConsentSession, user: Option<&User>) -> Actor {
     Actor {
-        agent: Some(AgentRef { name: session.agent.to_string(), digest: session.digest.to_string() }),
+        agent: Some(AgentRef {
+            name: session.agent.to_string(),
+            digest: session.digest.map(|digest| digest.to_string()),
+        }),
         user: user.map(|user| user.id().clone()),
         session: Some(session.session.to_string()),
         ..Actor::default()

@@ -10,8 +10,8 @@ pub struct ConsentSession {
     pub id: ConsentId,
     /// Which agent asked.
     pub agent: AgentName,
-    /// The bytes that asked.
-    pub digest: Digest,
+    /// The bytes that asked; none where they run outside this host.
+    pub digest: Option<Digest>,
     /// The user it belongs to.
     pub user: UserId,
     /// The caller's session in which it was asked.

@@ -4,12 +4,13 @@ use super::{State, Terms, WorkloadIdentity};
 use crate::ids::{AgentName, Digest};
 use std::sync::Arc;
 
-/// An agent that the directory knows, that is active, and whose executed bytes have a known digest.
+/// An agent that the directory knows and that is active. What runs is either the component of a known digest, or code
+/// outside this host.
 ///
-/// Made only by [`super::Directory::resolve`]. It is a snapshot: a deployment during an invocation does not change it.
+/// Made only by [`super::Directory`]. It is a snapshot: a deployment during an invocation does not change it.
 pub struct RegisteredAgent {
     entry: Arc<WorkloadIdentity>,
-    digest: Digest,
+    digest: Option<Digest>,
     terms: Arc<Terms>,
 }
 
@@ -22,7 +23,7 @@ impl RegisteredAgent {
         let Some(digest) = entry.version.as_ref().map(|v| v.digest) else {
             return Err(Unresolved::NothingDeployed(entry.name.clone()));
         };
-        Ok(Self { entry, digest, terms })
+        Ok(Self { entry, digest: Some(digest), terms })
     }
 
     /// The directory's entry.
@@ -35,8 +36,8 @@ impl RegisteredAgent {
         &self.entry.name
     }
 
-    /// Digest of the bytes that run.
-    pub fn digest(&self) -> Digest {
+    /// Digest of the bytes that run; none for a workload that runs elsewhere, whose bytes this host has not seen.
+    pub fn digest(&self) -> Option<Digest> {
         self.digest
     }
 

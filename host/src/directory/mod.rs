@@ -83,6 +83,8 @@ pub struct Terms {
     pub egress: Vec<String>,
     /// Whether it may turn credentials into bytes.
     pub reveal: bool,
+    /// Whether its word is taken for who its user is (AgentCore's user-id mint). Only for a workload that runs elsewhere.
+    pub trusts_user_ids: bool,
 }
 
 /// A provider bound to an agent.

@@ -7,6 +7,7 @@ use crate::audit::{Action, Actor, AgentRef, Decision, Entry, Filter, Outcome, co
 use crate::clock::Timestamp;
 use crate::directory::{Deployment, NewWorkload, State as AgentState, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, GrantId, UserId};
+use crate::providers::CredentialProvider;
 use crate::vault::Grant;
 use crate::wiring::Host;
 use axum::Json;
@@ -65,8 +66,8 @@ fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId
         .providers
         .iter()
         .map(|bound| {
-            let hosts: Vec<String> = match host.settings.providers.get(&bound.provider) {
-                Some(provider) => provider.destinations.iter().map(ToString::to_string).collect(),
+            let hosts: Vec<String> = match host.providers.find(&bound.provider) {
+                Some(provider) => provider.destinations().iter().map(ToString::to_string).collect(),
                 None => Vec::new(),
             };
             json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts })
@@ -98,7 +99,7 @@ pub(super) async fn deploy(
     let bytes = form::small(body, MOST_COMPONENT, COMPONENT_PATIENCE).await?;
     let digest = Digest::of(&bytes);
     let mut actor = operator.actor();
-    actor.agent = Some(AgentRef { name: name.to_string(), digest: digest.to_string() });
+    actor.agent = Some(AgentRef { name: name.to_string(), digest: Some(digest.to_string()) });
     let action = Action::new(codes::DEPLOY, name.as_str())
         .with(json!({ "digest": digest, "publisher": wishes.publisher, "bytes": bytes.len() }));
     let deployment = Deployment {
@@ -185,8 +186,8 @@ async fn set_state(
 }
 
 fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
-    let version = entry.version.as_ref()?;
-    Some(AgentRef { name: entry.name.to_string(), digest: version.digest.to_string() })
+    let digest = entry.version.as_ref().map(|version| version.digest.to_string());
+    Some(AgentRef { name: entry.name.to_string(), digest })
 }
 
 #[derive(Deserialize)]
@@ -236,21 +237,22 @@ async fn written<T>(
 
 /// The configured credential providers, without their secrets.
 pub(super) async fn providers(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
-    let mut providers: Vec<_> = host.settings.providers.values().collect();
-    providers.sort_by(|a, b| a.name.cmp(&b.name));
     let origin = host.settings.public_url.as_str().trim_end_matches('/');
-    let of = |provider: &&Arc<crate::oauth::Provider>| {
-        let hosts: Vec<String> = provider.destinations.iter().map(ToString::to_string).collect();
-        json!({
-            "name": provider.name,
-            "display_name": provider.display_name,
-            "scopes": provider.scopes,
+    let of = |provider: &CredentialProvider| {
+        let hosts: Vec<String> = provider.destinations().iter().map(ToString::to_string).collect();
+        let mut value = json!({
+            "name": provider.name(),
+            "display_name": provider.display_name(),
             "hosts": hosts,
-            "client_id": provider.client_id,
-            "redirect_uri": format!("{origin}/oauth2/callback/{}", provider.name),
-        })
+        });
+        if let CredentialProvider::Oauth2(provider) = provider {
+            value["scopes"] = json!(provider.scopes);
+            value["client_id"] = json!(provider.client_id);
+            value["redirect_uri"] = json!(format!("{origin}/oauth2/callback/{}", provider.name));
+        }
+        value
     };
-    Json(providers.iter().map(of).collect())
+    Json(host.providers.list().iter().map(of).collect())
 }
 
 #[derive(Deserialize)]

@@ -108,7 +108,7 @@ pub(super) async fn complete(State(site): State<Arc<Site>>, request: Request) ->
         Err(error) => return Err(error.into()),
     };
     let user = site.user(&head, For::Agent(agent.as_ref())).await?;
-    let view = consents.complete(id, &user).await?;
+    let view = consents.complete(id, &user.into()).await?;
     Ok(Json(json!({
         "agent": view.agent,
         "provider": view.provider,

@@ -37,9 +37,10 @@ pub(super) async fn invoke(State(site): State<Arc<Site>>, request: Request) -> R
             return Err(Problem::too_large(max));
         }
     };
-    let loaded = host.loaded(agent.digest()).await.map_err(|error| Problem::component_unavailable(&error))?;
+    let digest = agent.digest().ok_or_else(|| Problem::no_agent(named))?;
+    let loaded = host.loaded(digest).await.map_err(|error| Problem::component_unavailable(&error))?;
 
-    let binding = Binding::bind(agent, Some(user), session, host.trail.host());
+    let binding = Binding::bind(agent, Some(user.into()), session, host.trail.host());
     let attempt = host.trail.open(&binding, Action::new(codes::INVOKE, resource(&head.method, &target)))?;
     let (guest, seat) = host.desk.seat(&binding, return_url);
     let request = for_guest(&site, &head, &binding, target, body);

@@ -34,10 +34,10 @@ pub(super) async fn page(
     let granted: Vec<pages::Granted<'_>> = grants
         .iter()
         .map(|grant| {
-            let provider = site.host.settings.providers.get(&grant.provider);
+            let provider = site.host.providers.find(&grant.provider);
             pages::Granted {
                 grant,
-                provider: provider.map_or(grant.provider.as_str(), |provider| &provider.display_name),
+                provider: provider.map_or_else(|| grant.provider.to_string(), |one| one.display_name().to_owned()),
                 publisher: grant.agent.parse().ok().and_then(|name| site.host.directory.entry(&name)),
             }
         })

@@ -15,6 +15,7 @@ mod precheck;
 mod rejected;
 mod roca;
 mod strict;
+mod user;
 mod verify;
 mod wat;
 #[cfg(test)]
@@ -27,5 +28,6 @@ pub use host::{HostKey, HostKeyError};
 pub use jwks::Documents;
 pub use precheck::TokenType;
 pub use rejected::Rejected;
+pub use user::{AssertedUser, NotAsserted, User};
 pub use verify::{Bearer, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};

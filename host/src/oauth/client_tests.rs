@@ -1,4 +1,3 @@
-use super::super::provider::ProviderKind;
 use super::super::{Pkce, ProviderError};
 use super::*;
 use crate::clock::Timestamp;
@@ -19,7 +18,6 @@ fn secret(text: &str) -> Arc<Secret> {
 fn provider(endpoints: Endpoints) -> Provider {
     Provider {
         name: "third".parse().unwrap(),
-        kind: ProviderKind::Oauth2,
         display_name: "Third".into(),
         endpoints,
         client_id: "client:1".into(),

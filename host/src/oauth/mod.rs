@@ -11,5 +11,5 @@ mod tokens;
 
 pub use authorize::{AuthorizationRequest, CallbackError, Pkce};
 pub use client::{OAuth, OAuthError, Revoked};
-pub use provider::{ClientAuthentication, Endpoints, Provider, ProviderError, ProviderKind};
+pub use provider::{ClientAuthentication, Endpoints, Provider, ProviderError};
 pub use tokens::TokenSet;

@@ -12,8 +12,6 @@ use url::Url;
 pub struct Provider {
     /// The operator's name for it.
     pub name: ProviderName,
-    /// What it issues.
-    pub kind: ProviderKind,
     /// For people.
     pub display_name: String,
     /// Where to ask.
@@ -34,13 +32,6 @@ pub struct Provider {
     pub scope_separator: char,
     /// Asked for along with the others, such as `offline_access`, and not counted among them.
     pub offline_scope: Option<Scope>,
-}
-
-/// What a provider issues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// OAuth 2 access tokens.
-    Oauth2,
 }
 
 /// Where a provider is asked.

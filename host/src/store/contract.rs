@@ -57,7 +57,7 @@ pub(super) fn record(phase: Phase, resource: &str) -> Record {
         at: at(1),
         host: HostId::parse("spiffe://example.org/host/0123456789abcdef0123456789abcdef").unwrap(),
         actor: Actor {
-            agent: Some(AgentRef { name: "calendar".into(), digest: Digest::of(b"calendar").to_string() }),
+            agent: Some(AgentRef { name: "calendar".into(), digest: Some(Digest::of(b"calendar").to_string()) }),
             user: Some(user("alice")),
             operator: None,
             session: Some("session-of-alice-0001".into()),
@@ -72,7 +72,7 @@ fn session(who: &str) -> ConsentSession {
     ConsentSession {
         id: ConsentId::random(),
         agent: AgentName::parse("calendar").unwrap(),
-        digest: Digest::of(b"calendar"),
+        digest: Some(Digest::of(b"calendar")),
         user: user(who),
         session: SessionId::random(),
         provider: ProviderName::parse("google-calendar").unwrap(),

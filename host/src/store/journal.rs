@@ -58,7 +58,7 @@ pub(super) fn insert(connection: &Connection, first: u64, records: &[Record]) ->
             millis(*at),
             host.as_str(),
             actor.agent.as_ref().map(|agent| &agent.name),
-            actor.agent.as_ref().map(|agent| &agent.digest),
+            actor.agent.as_ref().and_then(|agent| agent.digest.as_ref()),
             actor.user.as_ref().map(|user| user.issuer.as_str()),
             actor.user.as_ref().map(|user| user.subject.as_str()),
             actor.operator,
@@ -131,9 +131,9 @@ fn query(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Entry
 }
 
 fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
-    let agent = match (row.get("agent")?, row.get("digest")?) {
-        (Some(name), Some(digest)) => Some(AgentRef { name, digest }),
-        _ => None,
+    let agent = match row.get("agent")? {
+        Some(name) => Some(AgentRef { name, digest: row.get("digest")? }),
+        None => None,
     };
     let user = match row.get_ref("issuer")?.as_str_or_null()? {
         Some(_) => Some(UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? }),

@@ -101,6 +101,29 @@ const MIGRATIONS: &[&str] = &["
         decision   INTEGER,
         reason     TEXT
     ) STRICT;
+", "
+    -- A session may be of a workload whose bytes this host has not seen. Those that are open live ten minutes at most, so
+    -- they are given up rather than copied.
+    DROP TABLE consent_session;
+    CREATE TABLE consent_session (
+        id              BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        agent           TEXT NOT NULL,
+        digest          TEXT,
+        issuer          TEXT NOT NULL,
+        subject         TEXT NOT NULL,
+        session         TEXT NOT NULL,
+        provider        TEXT NOT NULL,
+        scopes          TEXT NOT NULL,
+        return_url      TEXT,
+        created_at      INTEGER NOT NULL,
+        expires_at      INTEGER NOT NULL,
+        stage           TEXT NOT NULL CHECK (stage IN
+            ('started', 'at-provider', 'awaiting-completion', 'exchanging', 'completed', 'failed')),
+        state_hash      BLOB UNIQUE CHECK (length(state_hash) = 32),
+        sealed_verifier BLOB,
+        sealed_code     BLOB
+    ) STRICT;
+    CREATE INDEX consent_session_expiry ON consent_session (expires_at);
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

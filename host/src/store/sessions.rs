@@ -1,6 +1,6 @@
 //! Where consent sessions rest.
 
-use super::columns::{id, millis, one_of, parsed, scopes, time};
+use super::columns::{id, millis, one_of, parsed, parsed_or_none, scopes, time};
 use super::{Store, tell};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, SessionsError, Stage};
@@ -20,7 +20,7 @@ impl Sessions for Store {
                     .execute(params![
                         session.id.bytes(),
                         session.agent.as_str(),
-                        session.digest.to_string(),
+                        session.digest.map(|digest| digest.to_string()),
                         session.user.issuer.as_str(),
                         session.user.subject.as_str(),
                         session.session.as_str(),
@@ -114,7 +114,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<ConsentSession> {
     Ok(ConsentSession {
         id: id(row, "id", ConsentId::from_bytes)?,
         agent: parsed(row, "agent")?,
-        digest: parsed(row, "digest")?,
+        digest: parsed_or_none(row, "digest")?,
         user: UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? },
         session: parsed(row, "session")?,
         provider: parsed(row, "provider")?,

@@ -3,7 +3,6 @@
 use super::cache::{Cache, Found};
 use super::key::{Held, Place, VaultKey};
 use super::refresh::{Age, Flights};
-use super::seal::{SealError, Sealer};
 use super::tokens::Tokens;
 use super::{GrantRow, Rows, RowsError};
 use crate::audit::{Trail, Unwritable, Written};
@@ -11,9 +10,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::identity::Binding;
 use crate::ids::{Account, GrantId, ProviderName, Scopes, UserId};
 use crate::oauth::{OAuth, OAuthError, Provider, TokenSet};
+use crate::providers::Providers;
+use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -30,7 +30,7 @@ pub(super) struct Parts {
     pub(super) rows: Arc<dyn Rows>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) oauth: Arc<OAuth>,
-    pub(super) providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+    pub(super) providers: Arc<Providers>,
     pub(super) trail: Trail,
     pub(super) account: Account,
     pub(super) clock: Clock,
@@ -152,7 +152,7 @@ impl Vault {
         rows: Arc<dyn Rows>,
         sealer: Arc<Sealer>,
         oauth: Arc<OAuth>,
-        providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+        providers: Arc<Providers>,
         trail: Trail,
         account: Account,
         clock: Clock,

@@ -4,11 +4,11 @@
 //! [`RetiredKey`], made from a row that is already gone from the vault; what it opens goes to the provider's revocation
 //! endpoint and nowhere else.
 
-use super::seal::{SealError, Sealer, push_part};
 use super::tokens::Tokens;
 use super::{GrantRow, PendingRevocation};
 use crate::identity::Binding;
 use crate::ids::{Account, ProviderName, Scopes, UserId};
+use crate::seal::{SealError, Sealer, push_part};
 use std::sync::Arc;
 
 /// Which rows a binding may open at one provider. No `Clone`, no way to make one without a [`Binding`].

@@ -7,16 +7,12 @@
 mod cache;
 mod grants;
 mod key;
-mod keyring;
 mod refresh;
 mod revoke;
-mod seal;
 mod tokens;
 
 pub use grants::{Grant, GrantStatus, Token, Vault, VaultError};
 pub use key::VaultKey;
-pub use keyring::{KeyRing, KeyRingError};
-pub use seal::{SealError, Sealed, Sealer};
 
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, ProviderName, Scopes, UserId};

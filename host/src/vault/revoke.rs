@@ -130,14 +130,14 @@ impl Parts {
             }
             false
         };
-        let Some(provider) = self.providers.get(&row.provider) else {
+        let Some(provider) = self.providers.oauth2(&row.provider) else {
             return failed("the provider is no longer configured".into());
         };
         let held = Held::new(row.clone());
         match RetiredKey::of(&self.account, pending).open(&self.sealer, &held) {
             Ok(tokens) => match tokens.refresh() {
-                Some(refresh) => self.tell(provider, row, &refresh, "refresh_token").await,
-                None => self.tell(provider, row, &tokens.access(), "access_token").await,
+                Some(refresh) => self.tell(&provider, row, &refresh, "refresh_token").await,
+                None => self.tell(&provider, row, &tokens.access(), "access_token").await,
             },
             Err(error) => failed(error.to_string()),
         }

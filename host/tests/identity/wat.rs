@@ -38,7 +38,7 @@ async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
     };
     directory.deploy(deployment).await.unwrap();
     let user = bed.verify(&bed.token(subject)).await.unwrap();
-    Binding::bind(directory.resolve(&name).unwrap(), Some(user), SessionId::random(), &domain.host("0"))
+    Binding::bind(directory.resolve(&name).unwrap(), Some(user.into()), SessionId::random(), &domain.host("0"))
 }
 
 #[tokio::test]

@@ -13,9 +13,11 @@ use attache::consent::{Consents, Landing};
 use attache::directory::{BoundProvider, Deployment, Directory, Terms};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
-use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, ProviderKind, TokenSet};
+use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, TokenSet};
+use attache::providers::{CredentialProvider, Providers};
+use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
-use attache::vault::{KeyRing, Sealer, Token, Vault, VaultError};
+use attache::vault::{Token, Vault, VaultError};
 use issuer::{TestIssuer, bearer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub struct Bench {
     pub trail: Trail,
     pub sealer: Arc<Sealer>,
     pub oauth: Arc<OAuth>,
-    pub providers: Arc<HashMap<ProviderName, Arc<Provider>>>,
+    pub providers: Arc<Providers>,
     pub directory: Arc<Directory>,
     pub vault: Arc<Vault>,
     pub consents: Arc<Consents>,
@@ -73,7 +75,7 @@ impl Bench {
             directory.deploy(deployment).await.ok().unwrap();
         }
         let saas = ThirdParty::start().await;
-        let providers = Arc::new(["google", "slack"].map(|name| saas.provider(name)).into_iter().collect());
+        let providers = Providers::configured(["google", "slack"].map(|name| saas.provider(name)));
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
         let oauth = OAuth::new(client, clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
@@ -129,11 +131,11 @@ impl Bench {
 
     pub async fn bind(&self, agent: &str, user: &str) -> Arc<Binding> {
         let agent = self.directory.resolve(&AgentName::parse(agent).unwrap()).ok().unwrap();
-        Binding::bind(agent, Some(self.user(user).await), SessionId::random(), self.trail.host())
+        Binding::bind(agent, Some(self.user(user).await.into()), SessionId::random(), self.trail.host())
     }
 
     pub fn provider(&self, name: &str) -> Arc<Provider> {
-        self.providers[&ProviderName::parse(name).unwrap()].clone()
+        self.providers.oauth2(&ProviderName::parse(name).unwrap()).unwrap()
     }
 
     pub fn attempt(&self, who: &Arc<Binding>) -> Attempt {
@@ -185,7 +187,7 @@ async fn load(
     rows: &Arc<MemoryRows>,
     sealer: &Arc<Sealer>,
     oauth: &Arc<OAuth>,
-    providers: &Arc<HashMap<ProviderName, Arc<Provider>>>,
+    providers: &Arc<Providers>,
     trail: &Trail,
     clock: &Clock,
 ) -> Result<Arc<Vault>, VaultError> {
@@ -241,13 +243,12 @@ pub fn session_uri(landing: &Landing) -> ConsentId {
 }
 
 impl ThirdParty {
-    pub fn provider(&self, name: &str) -> (ProviderName, Arc<Provider>) {
+    pub fn provider(&self, name: &str) -> CredentialProvider {
         let name = ProviderName::parse(name).unwrap();
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
         let provider = Provider {
-            name: name.clone(),
-            kind: ProviderKind::Oauth2,
             display_name: name.to_string(),
+            name,
             endpoints: Endpoints::Static {
                 issuer: Some(Issuer::parse(&self.url).unwrap()),
                 authorization: url("/authorize"),
@@ -263,6 +264,6 @@ impl ThirdParty {
             scope_separator: ' ',
             offline_scope: None,
         };
-        (name, Arc::new(provider))
+        CredentialProvider::Oauth2(Arc::new(provider))
     }
 }

@@ -7,7 +7,7 @@
 
 use attache::audit::Written;
 use attache::directory::RegisteredAgent;
-use attache::identity::{Bearer, Binding, Live, VerifiedUser, WorkloadAccessToken};
+use attache::identity::{AssertedUser, Bearer, Binding, Live, VerifiedUser, WorkloadAccessToken};
 use attache::secret::Secret;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ macro_rules! never {
 }
 
 never!(VerifiedUser: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, From<Bearer>, std::ops::DerefMut);
+never!(AssertedUser: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::ops::DerefMut);
 never!(RegisteredAgent: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::ops::DerefMut);
 never!(Binding: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::ops::DerefMut);
 never!(Written<'static>: Clone, Copy, Default, serde::de::DeserializeOwned);

@@ -32,9 +32,13 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
             }
             h1 { "The agent " em { (view.agent) } " asks to use your " (view.provider_display) }
             p.soft { "Published by " strong { (view.publisher) } }
-            details {
-                summary title=(view.digest) { "Version " code { (short(&view.digest)) } }
-                code { (view.digest) }
+            @if let Some(digest) = &view.digest {
+                details {
+                    summary title=(digest) { "Version " code { (short(digest)) } }
+                    code { (digest) }
+                }
+            } @else {
+                p.soft.small { "It runs outside this host, which has not seen its code." }
             }
 
             h2 id="scopes" { "It asks for" }

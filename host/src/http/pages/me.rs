@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// One grant with what people call its parts.
 pub(in crate::http) struct Granted<'a> {
     pub(in crate::http) grant: &'a Grant,
-    pub(in crate::http) provider: &'a str,
+    pub(in crate::http) provider: String,
     pub(in crate::http) publisher: Option<Arc<WorkloadIdentity>>,
 }
 

@@ -163,8 +163,8 @@ allowed_return_urls = ["{RETURN_URL}"]
         let authorizer = self.host.settings.default_authorizer.as_ref().unwrap();
         let user = self.host.verifier.verify(&Bearer::from_header(&headers).unwrap(), authorizer).await.unwrap();
         let registered = self.host.directory.resolve(&agent()).unwrap();
-        let binding = Binding::bind(registered, Some(user), SessionId::random(), self.host.trail.host());
-        let provider = &self.host.settings.providers[&ProviderName::parse("google").unwrap()];
+        let binding = Binding::bind(registered, Some(user.into()), SessionId::random(), self.host.trail.host());
+        let provider = &self.host.providers.oauth2(&ProviderName::parse("google").unwrap()).unwrap();
         let scopes = Scopes::parse(["calendar.read"]).unwrap();
         self.host.consents.start(&binding, provider, &scopes, return_url).await.unwrap()
     }

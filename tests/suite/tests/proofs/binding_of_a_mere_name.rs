@@ -5,5 +5,5 @@ use attache::ids::{AgentName, HostId, SessionId};
 use std::sync::Arc;
 
 pub fn forge(agent: Arc<AgentName>, user: Arc<VerifiedUser>, session: SessionId, host: &HostId) -> Arc<Binding> {
-    Binding::bind(agent, Some(user), session, host)
+    Binding::bind(agent, Some(user.into()), session, host)
 }

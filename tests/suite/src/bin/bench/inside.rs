@@ -73,7 +73,7 @@ pub(crate) async fn anybody() -> Result<Anybody> {
     let (verifier, authorizer) = verifier(&issuer, &clock)?;
     let user = verifier.verify(&bearer(&issuer.sign(claims(&clock)))?, &authorizer).await?;
     let host = HostId::parse("spiffe://bench.test/host/0")?;
-    let binding = Binding::bind(directory.resolve(&name)?, Some(user), SessionId::random(), &host);
+    let binding = Binding::bind(directory.resolve(&name)?, Some(user.into()), SessionId::random(), &host);
     Ok(Anybody { wats: WatTable::new(clock), binding })
 }
 
@@ -220,7 +220,8 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     let name = AgentName::parse("probe")?;
     let authorizer = &host.settings.agents[&name].authorizer;
     let user = host.verifier.verify(&bearer(&token)?, authorizer).await?;
-    let binding = Binding::bind(host.directory.resolve(&name)?, Some(user), SessionId::random(), host.trail.host());
+    let binding =
+        Binding::bind(host.directory.resolve(&name)?, Some(user.into()), SessionId::random(), host.trail.host());
     let (guest, _seat): (Guest, Seat) = host.desk.seat(&binding, None);
     let ask = || Acquire {
         provider: "google-calendar".into(),
@@ -237,7 +238,7 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
 
     let attempt = host.trail.open(&binding, attache::audit::Action::new("credential.send", "bench"))?;
     let written = attempt.written().await?;
-    let provider = host.settings.providers[&"google-calendar".parse()?].clone();
+    let provider = host.providers.oauth2(&"google-calendar".parse()?).ok_or_else(|| anyhow::anyhow!("no provider"))?;
     let wanted = attache::ids::Scopes::parse(["calendar.read"])?;
     ensure!(host.vault.token(&written, &provider, &wanted).await.is_ok(), "the token is there");
     let mut open = sample(rounds, 2000, || {

@@ -176,7 +176,7 @@ impl Associated {
 }
 
 /// Length-prefixed with 64 bits: no two lists of parts have the same bytes.
-pub(super) fn push_part(into: &mut Vec<u8>, part: &[u8]) {
+pub fn push_part(into: &mut Vec<u8>, part: &[u8]) {
     into.extend_from_slice(&(part.len() as u64).to_be_bytes());
     into.extend_from_slice(part);
 }

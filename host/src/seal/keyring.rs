@@ -3,7 +3,7 @@
 //! One TOML file, made at first start for this account alone (mode 0600). One key is active and seals; all of them open.
 //! Losing the file loses every grant; a copy of it belongs into a safe, apart from the data.
 
-use super::seal::{KEY_LEN, cipher};
+use super::sealer::{KEY_LEN, cipher};
 use crate::secret::Secret;
 use aws_lc_rs::aead::RandomizedNonceKey;
 use base64::Engine as _;
@@ -189,7 +189,7 @@ fn create(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::seal::Sealer;
+    use super::super::Sealer;
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Arc;
