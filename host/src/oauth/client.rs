@@ -1,25 +1,27 @@
 //! The client of all providers: it asks, and forgets what it was told.
 
+use super::authentication::{Asking, Form};
 use super::authorize::{self, AuthorizationRequest, CallbackError};
 use super::discovery::Discovery;
-use super::provider::{ClientAuthentication, Endpoints, Provider};
+use super::dpop;
+use super::provider::{Endpoints, Provider};
 use super::tokens::{self, TokenSet};
 use crate::clock::Clock;
 use crate::egress::{Client, Fetch, FetchError, Fetched};
+use crate::identity::{Workload, WorkloadIssuer};
+use crate::jose::{DpopKey, DpopNonces, DpopProver};
 use crate::secret::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use http::HeaderMap;
 use std::sync::Arc;
 use url::Url;
-use zeroize::Zeroizing;
 
 /// Talks to providers. Holds no tokens; discovery documents are its only memory.
 pub struct OAuth {
     client: Arc<Client>,
     discovery: Discovery,
+    issuer: Arc<WorkloadIssuer>,
+    nonces: Arc<DpopNonces>,
+    clock: Clock,
 }
 
 /// What became of a revocation.
@@ -57,9 +59,15 @@ pub enum OAuthError {
 }
 
 impl OAuth {
-    /// Connects to nothing yet.
-    pub fn new(client: Arc<Client>, clock: Clock) -> Arc<OAuth> {
-        Arc::new(Self { discovery: Discovery::new(Arc::clone(&client), clock), client })
+    /// Connects to nothing yet. `issuer` signs for workloads, where a provider knows them by that.
+    pub fn new(client: Arc<Client>, issuer: Arc<WorkloadIssuer>, clock: Clock) -> Arc<OAuth> {
+        let discovery = Discovery::new(Arc::clone(&client), clock.clone());
+        Arc::new(Self { discovery, client, issuer, nonces: Arc::default(), clock })
+    }
+
+    /// Makes the proofs of one grant's key, for token requests and for what is sent with its token.
+    pub fn prover(&self, key: Arc<DpopKey>) -> DpopProver {
+        DpopProver::new(key, Arc::clone(&self.nonces), self.clock.clone())
     }
 
     /// Where the browser goes.
@@ -119,7 +127,7 @@ impl OAuth {
         };
         let Some(endpoint) = endpoint else { return Ok(Revoked::NoEndpoint) };
         let form = [("token", text(token)?), ("token_type_hint", hint)];
-        let fetched = self.post(provider, endpoint, &form).await?;
+        let fetched = self.post(provider, endpoint, &form, None, None).await?;
         if fetched.status.is_success() {
             return Ok(Revoked::Told);
         }
@@ -162,7 +170,7 @@ impl OAuth {
         };
         let resources = provider.resource.iter().map(|resource| ("resource", resource.as_str()));
         let form: Vec<_> = form.iter().copied().chain(resources).collect();
-        let fetched = self.post(provider, endpoint, &form).await?;
+        let fetched = self.post(provider, endpoint, &form, None, None).await?;
         if fetched.status.is_success() {
             let sent: Vec<_> = sent.iter().copied().chain(provider.client_authentication.secret()).collect();
             return tokens::granted(&fetched.body, provider.scope_separator, &sent);
@@ -182,39 +190,45 @@ impl OAuth {
         tokens::refused(status.as_u16(), &fetched.body, &sent)
     }
 
-    /// Posts a form with the client's authentication added.
-    async fn post(&self, provider: &Provider, url: Url, form: &[(&str, &str)]) -> Result<Fetched, OAuthError> {
-        let id = provider.client_id.as_str();
-        let mut form = form.to_vec();
-        match &provider.client_authentication {
-            ClientAuthentication::Basic(_) => {}
-            ClientAuthentication::Post(secret) => form.extend([("client_id", id), ("client_secret", text(secret)?)]),
-            ClientAuthentication::None => form.push(("client_id", id)),
-        }
-        let mut fetch = Fetch::post_form(url, &form);
-        if let ClientAuthentication::Basic(secret) = &provider.client_authentication {
-            fetch.headers.insert(AUTHORIZATION, basic(id, text(secret)?)?);
-        }
-        self.client.fetch(fetch).await.map_err(|error| match error {
-            FetchError::TooLarge(_) | FetchError::Encoded => OAuthError::Unreadable(error.to_string()),
-            FetchError::Url(_) => OAuthError::Configuration(error.to_string()),
-            _ => OAuthError::Unreachable(error.to_string()),
-        })
+    /// Posts a form with the client's authentication added, and a proof where there is a prover.
+    async fn post(
+        &self,
+        provider: &Provider,
+        url: Url,
+        form: &[(&str, &str)],
+        workload: Option<&Workload>,
+        prover: Option<&DpopProver>,
+    ) -> Result<Fetched, OAuthError> {
+        let audience = match &provider.endpoints {
+            Endpoints::Discovery { issuer } | Endpoints::Static { issuer: Some(issuer), .. } => issuer.as_str(),
+            Endpoints::Static { token, .. } => token.as_str(),
+        };
+        let make = || {
+            let (mut whole, mut headers) = (Form::new(), HeaderMap::new());
+            form.iter().for_each(|(name, value)| whole.add(name, value));
+            let asking = Asking {
+                client_id: &provider.client_id,
+                audience,
+                workload,
+                issuer: &self.issuer,
+                now: self.clock.now(),
+            };
+            provider.client_authentication.apply(&asking, &mut whole, &mut headers)?;
+            let mut fetch = Fetch::post_form(url.clone(), &whole.pairs());
+            fetch.headers.extend(headers);
+            Ok(fetch)
+        };
+        dpop::fetch(&self.client, prover, make).await
     }
 }
 
-/// Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1): either may hold a colon.
-fn basic(id: &str, secret: &str) -> Result<HeaderValue, OAuthError> {
-    let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
-    pair.extend(url::form_urlencoded::byte_serialize(id.as_bytes()));
-    pair.push(':');
-    pair.extend(url::form_urlencoded::byte_serialize(secret.as_bytes()));
-    let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-    let text = Zeroizing::new([b"Basic ", encoded.as_bytes()].concat());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
-        .map_err(|_| OAuthError::Configuration("the client secret cannot be sent".into()))?;
-    value.set_sensitive(true);
-    Ok(value)
+/// Why a request got no answer.
+pub(super) fn unsent(error: FetchError) -> OAuthError {
+    match error {
+        FetchError::TooLarge(_) | FetchError::Encoded => OAuthError::Unreadable(error.to_string()),
+        FetchError::Url(_) => OAuthError::Configuration(error.to_string()),
+        _ => OAuthError::Unreachable(error.to_string()),
+    }
 }
 
 fn text(secret: &Secret) -> Result<&str, OAuthError> {

@@ -1,9 +1,8 @@
 //! A credential provider, as the operator configured it.
 
+use super::authentication::ClientAuthentication;
 use crate::egress::{Destinations, check_url};
 use crate::ids::{Issuer, Malformed, ProviderName, Scope, Scopes};
-use crate::secret::Secret;
-use std::sync::Arc;
 use url::Url;
 
 /// How to get resource tokens from one third party.
@@ -54,26 +53,6 @@ pub enum Endpoints {
         /// Where tokens are revoked, if that is possible.
         revocation: Option<Url>,
     },
-}
-
-/// How we prove to a provider who we are (RFC 6749 §2.3).
-#[derive(Clone)]
-pub enum ClientAuthentication {
-    /// `client_secret_basic`.
-    Basic(Arc<Secret>),
-    /// `client_secret_post`.
-    Post(Arc<Secret>),
-    /// A public client: PKCE alone.
-    None,
-}
-
-impl ClientAuthentication {
-    pub(super) fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Basic(secret) | Self::Post(secret) => Some(secret),
-            Self::None => None,
-        }
-    }
 }
 
 /// What is wrong with a provider's configuration.
