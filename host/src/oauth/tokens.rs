@@ -9,10 +9,22 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::time::Duration;
 
+/// How an access token is shown to an API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenType {
+    /// Whoever holds it may use it (RFC 6750).
+    #[default]
+    Bearer,
+    /// Only together with a proof of the key that the request named (RFC 9449).
+    Dpop,
+}
+
 /// What a token endpoint granted.
 pub struct TokenSet {
     /// The access token: printable ASCII, fit for a header.
     pub access: Secret,
+    /// How it is shown.
+    pub token_type: TokenType,
     /// None: keep the one there is (RFC 6749 §6), if there is one.
     pub refresh: Option<Secret>,
     /// From now, 0 to 24 hours whatever the provider says; none when it does not.
@@ -21,6 +33,8 @@ pub struct TokenSet {
     pub scopes: Option<Scopes>,
     /// For a sign-in; not verified here.
     pub id_token: Option<Secret>,
+    /// What a token exchange made (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<String>,
 }
 
 const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
@@ -92,6 +106,8 @@ pub(super) fn granted(body: &[u8], separator: char, sent: &[&Secret]) -> Result<
         expires_in: lifetime(&answer.expires_in)?,
         scopes: scopes.transpose()?,
         id_token: secret(answer.id_token),
+        token_type: TokenType::Bearer,
+        issued_token_type: None,
     })
 }
 
