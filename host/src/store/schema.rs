@@ -124,6 +124,21 @@ const MIGRATIONS: &[&str] = &["
         sealed_code     BLOB
     ) STRICT;
     CREATE INDEX consent_session_expiry ON consent_session (expires_at);
+", "
+    -- Patterns of operations and workloads are joined by single spaces.
+    CREATE TABLE access_key (
+        id           TEXT NOT NULL PRIMARY KEY,
+        name         TEXT NOT NULL,
+        operations   TEXT NOT NULL,
+        workloads    TEXT NOT NULL,
+        created_at   INTEGER NOT NULL,
+        created_by   TEXT NOT NULL,
+        last_used_at INTEGER,
+        disabled     INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+        sealed       BLOB NOT NULL
+    ) STRICT;
+
+    ALTER TABLE audit ADD COLUMN caller TEXT;
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.
