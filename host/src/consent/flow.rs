@@ -139,8 +139,7 @@ impl Consents {
         let parts = &self.parts;
         let agent = binding.agent();
         let user = binding.user().ok_or(ConsentError::NoUser)?.id().clone();
-        let allowed = &agent.identity().allowed_return_urls;
-        if return_url.is_some_and(|url| Url::parse(url).is_err() || !allowed.iter().any(|one| one == url)) {
+        if return_url.is_some_and(|url| Url::parse(url).is_err() || agent.return_url(url.as_bytes()).is_none()) {
             return Err(ConsentError::ReturnUrl(agent.name().clone()));
         }
         let now = parts.clock.now();
