@@ -8,7 +8,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
-use crate::oauth::{AuthorizationRequest, OAuth, Pkce, Provider};
+use crate::oauth::{AuthorizationRequest, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
@@ -244,8 +244,10 @@ impl Consents {
                 pkce_challenge: pkce.challenge,
                 scopes: session.scopes.clone(),
                 nonce: None,
+                more: More::default(),
+                force: false,
             };
-            let url = parts.oauth.authorization_url(&provider, &request).await?;
+            let url = parts.oauth.authorization_url(&provider, Proofs::default(), &request).await?;
             let action = action(codes::CONSENT_PROCEED, &session);
             let actor = actor(&session, user);
             if parts.sessions.advance(from, session).await? {

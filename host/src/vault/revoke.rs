@@ -5,7 +5,7 @@ use super::key::{Held, Place, RetiredKey};
 use super::{GrantRow, PendingRevocation};
 use crate::audit::{Action, Actor, Outcome, codes, with_cause};
 use crate::ids::{GrantId, UserId};
-use crate::oauth::{Provider, Revoked};
+use crate::oauth::{Proofs, Provider, Revoked};
 use crate::secret::Secret;
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -150,7 +150,7 @@ impl Parts {
         if deed.written().await.is_err() {
             return false;
         }
-        let result = self.oauth.revoke(provider, token, hint).await;
+        let result = self.oauth.revoke(provider, Proofs::default(), token, hint).await;
         let (told, outcome) = match &result {
             Ok(Revoked::Told) => (true, Outcome::allowed()),
             Ok(Revoked::NoEndpoint) => (true, Outcome::allowed_with("the provider has no revocation endpoint")),
