@@ -63,6 +63,10 @@ impl Entries for Nowhere {
     fn put(&self, _: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn remove(&self, _: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A workload as the directory knows it.
