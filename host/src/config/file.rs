@@ -1,5 +1,6 @@
 //! `attache.toml` as it is written. Private to this room: what leaves it are [`super::Settings`].
 
+use super::keys::{Assertion, KeyRef};
 use super::quantity::{Count, Size, Span};
 use super::secrets::SecretRef;
 use super::workloads;
@@ -104,6 +105,8 @@ pub(super) struct SignIn {
     pub(super) client_id: String,
     pub(super) client_secret: Option<At<SecretRef>>,
     pub(super) client_authentication: Option<At<String>>,
+    pub(super) client_key: Option<At<KeyRef>>,
+    pub(super) client_assertion: Option<At<Assertion>>,
     #[serde(default)]
     pub(super) scopes: Vec<At<String>>,
 }
@@ -128,6 +131,8 @@ pub(super) struct Provider {
     pub(super) client_id: String,
     pub(super) client_secret: Option<At<SecretRef>>,
     pub(super) client_authentication: Option<At<String>>,
+    pub(super) client_key: Option<At<KeyRef>>,
+    pub(super) client_assertion: Option<At<Assertion>>,
     #[serde(default)]
     pub(super) scopes: Vec<At<String>>,
     pub(super) hosts: At<Vec<At<String>>>,

@@ -7,6 +7,7 @@ mod agents;
 mod authorizers;
 mod file;
 mod hosting;
+mod keys;
 mod problems;
 mod providers;
 mod quantity;

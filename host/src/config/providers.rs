@@ -2,13 +2,12 @@
 
 use super::authorizers::Issuers;
 use super::file::{self, At, Named};
+use super::keys::{self, Client};
 use super::problems::Problems;
-use super::secrets::{SecretRef, Secrets};
 use super::{Context, SignIn, url};
 use crate::egress::Destinations;
 use crate::ids::{Issuer, ProviderName, Scope, Scopes};
-use crate::oauth::{ClientAuthentication, Endpoints, Provider, Server};
-use crate::secret::Secret;
+use crate::oauth::{Endpoints, Provider, Server};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,13 +48,14 @@ fn provider(
     problems: &mut Problems<'_>,
 ) -> Option<Provider> {
     let endpoints = endpoints(context, &table, here, problems);
-    let client_authentication = client_authentication(
-        context,
-        here,
-        table.client_authentication.as_ref(),
-        table.client_secret.as_ref(),
-        problems,
-    );
+    let client = Client {
+        method: table.client_authentication.as_ref(),
+        secret: table.client_secret.as_ref(),
+        key: table.client_key.as_ref(),
+        assertion: table.client_assertion.as_ref(),
+        for_workloads: true,
+    };
+    let client_authentication = keys::client_authentication(context, here, &client, problems);
     let scopes = scopes(&table.scopes, problems);
     let offline_scope = table.offline_scope.as_ref().and_then(|s| problems.take(&s.span(), Scope::parse(s.get_ref())));
     if table.hosts.get_ref().is_empty() {
@@ -163,43 +163,6 @@ pub(super) fn issuer(context: &Context<'_>, text: &At<String>, problems: &mut Pr
     problems.take(&text.span(), checked)
 }
 
-fn client_authentication(
-    context: &Context<'_>,
-    here: &Range<usize>,
-    method: Option<&At<String>>,
-    secret: Option<&At<SecretRef>>,
-    problems: &mut Problems<'_>,
-) -> Option<ClientAuthentication> {
-    let name = method.map_or(if secret.is_some() { "basic" } else { "none" }, |method| method.get_ref().as_str());
-    let place = method.map_or_else(|| here.clone(), At::span);
-    let with: fn(Arc<Secret>) -> ClientAuthentication = match (name, secret) {
-        ("basic", Some(_)) => ClientAuthentication::Basic,
-        ("post", Some(_)) => ClientAuthentication::Post,
-        ("none", None) => return Some(ClientAuthentication::None),
-        ("none", Some(_)) => {
-            problems
-                .at(&place, "`client_authentication = \"none\"` and a `client_secret` exclude each other; remove one");
-            return None;
-        }
-        ("basic" | "post", None) => {
-            problems.at(&place, format!("`client_authentication = \"{name}\"` needs a `client_secret`"));
-            return None;
-        }
-        (other, _) => {
-            problems.at(
-                &place,
-                format!("`{}` is no client authentication; use `basic`, `post` or `none`", other.escape_debug()),
-            );
-            return None;
-        }
-    };
-    let secret = secret?;
-    match context.secrets {
-        Secrets::Left => Some(ClientAuthentication::None),
-        Secrets::Resolved => problems.take(&secret.span(), secret.get_ref().resolve(context.base)).map(with),
-    }
-}
-
 pub(super) fn scopes(texts: &[At<String>], problems: &mut Problems<'_>) -> Scopes {
     texts.iter().filter_map(|text| problems.take(&text.span(), Scope::parse(text.get_ref()))).collect()
 }
@@ -233,13 +196,14 @@ pub(super) fn sign_in(
     let here = table.span();
     let table = table.into_inner();
     let issuer = issuers.resolve(context, &table.issuer, problems);
-    let client_authentication = client_authentication(
-        context,
-        &here,
-        table.client_authentication.as_ref(),
-        table.client_secret.as_ref(),
-        problems,
-    );
+    let client = Client {
+        method: table.client_authentication.as_ref(),
+        secret: table.client_secret.as_ref(),
+        key: table.client_key.as_ref(),
+        assertion: table.client_assertion.as_ref(),
+        for_workloads: false,
+    };
+    let client_authentication = keys::client_authentication(context, &here, &client, problems);
     let wanted = scopes(&table.scopes, problems);
     let openid = Scopes::parse(["openid"]).ok()?;
     let none = problems.take(&here, Destinations::parse(std::iter::empty()));
