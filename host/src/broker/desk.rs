@@ -7,7 +7,7 @@ use super::{
 use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents};
 use crate::directory::Directory;
-use crate::egress::{self, CarryError, Destinations, Passage, Placement};
+use crate::egress::{self, Attach, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
 use crate::ids::{CredentialId, ProviderName, Scopes};
 use crate::oauth::Provider;
@@ -304,7 +304,7 @@ impl Parts {
             // Asked once more, since renewing a token may take seconds.
             Ok(token) => match self.active(who) {
                 Ok(()) => {
-                    let attach = Some((Placement::Bearer, token.secret));
+                    let attach = Some(Attach::Placed(Placement::Bearer, token.secret));
                     self.carry(outbound, &held.provider.destinations, attach).await
                 }
                 Err(refusal) => Err(refusal),
@@ -345,7 +345,7 @@ impl Parts {
         &self,
         outbound: Outbound,
         destinations: &Destinations,
-        attach: Option<(Placement, crate::secret::SharedSecret)>,
+        attach: Option<Attach>,
     ) -> Result<http::Response<Body>, Refusal> {
         let Outbound { request, connect_timeout, first_byte_timeout, between_bytes_timeout, .. } = outbound;
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };
