@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, IssuerError, Verifier, WatTable, WorkloadIssuer};
+use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::Providers;
@@ -33,6 +33,8 @@ pub struct Host {
     pub verifier: Arc<Verifier>,
     /// What the host says of its workloads to others.
     pub issuer: Arc<WorkloadIssuer>,
+    /// Workload access tokens of the API.
+    pub issued: Arc<IssuedWats>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -133,8 +135,7 @@ impl Host {
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
         let oauth = OAuth::new(client.clone(), issuer.clone(), clock.clone());
-        let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), Arc::new(agent.terms.clone()))).collect();
-        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
+        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
         let providers = Providers::configured(settings.providers.values().cloned());
@@ -172,12 +173,15 @@ impl Host {
             wats: WatTable::new(clock.clone()),
             lifetime: (settings.engine.deadline + Duration::from_secs(5)).min(Duration::from_secs(600)),
         });
+        let issued = IssuedWats::new(clock.clone());
+        tokio::spawn(IssuedWats::keep_swept(Arc::downgrade(&issued)));
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             clock,
             directory,
             verifier,
             issuer,
+            issued,
             trail,
             oauth,
             providers,
