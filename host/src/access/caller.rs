@@ -89,13 +89,12 @@ impl Caller {
     /// # Errors
     /// [`Forbidden`]; also where an operation that always concerns a workload is asked for without one.
     pub fn may(self: &Arc<Self>, operation: Operation, workload: Option<&AgentName>) -> Result<Permitted, Forbidden> {
-        self.might(operation)?;
-        let allowed = match (operation.concerns(), workload) {
+        let reached = match (operation.concerns(), workload) {
             (Concerns::Workload, None) => false,
             (Concerns::Account | Concerns::Either, None) => true,
             (_, Some(name)) => self.rights.workloads.allow(name),
         };
-        if !allowed {
+        if !reached || !self.rights.operations.allow(operation) {
             return Err(self.forbidden(operation, workload));
         }
         Ok(Permitted { caller: self.clone(), operation, workload: workload.cloned() })
