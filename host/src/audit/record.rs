@@ -139,6 +139,24 @@ pub mod codes {
     pub const KEY_DELETE: &str = "key.delete";
     /// A caller of the API was not let in.
     pub const CALLER_REJECT: &str = "caller.reject";
+    /// Where a browser may be sent after a workload's consents was changed.
+    pub const WORKLOAD_UPDATE: &str = "workload.update";
+    /// A workload identity was deleted, with every grant and token of its.
+    pub const WORKLOAD_DELETE: &str = "workload.delete";
+    /// Tags were put on a workload identity.
+    pub const WORKLOAD_TAG: &str = "workload.tag";
+    /// Tags were taken off a workload identity.
+    pub const WORKLOAD_UNTAG: &str = "workload.untag";
+    /// A credential provider was bound to a workload at run time.
+    pub const WORKLOAD_BIND: &str = "workload.bind";
+    /// A credential provider was unbound from a workload.
+    pub const WORKLOAD_UNBIND: &str = "workload.unbind";
+    /// A workload that runs elsewhere was given a workload access token.
+    pub const WAT_MINT: &str = "wat.mint";
+    /// Somebody asked what a workload access token stands for.
+    pub const WAT_INTROSPECT: &str = "wat.introspect";
+    /// A workload access token was ended before its time.
+    pub const WAT_REVOKE: &str = "wat.revoke";
     /// An agent was suspended.
     pub const SUSPEND: &str = "agent.suspend";
     /// An agent was resumed.
