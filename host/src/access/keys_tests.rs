@@ -118,8 +118,8 @@ async fn rights_that_were_changed_in_the_store_make_the_key_useless() {
         let mut rows = bench.rows.rows.lock().unwrap();
         change(&mut rows.values_mut().next().unwrap().key);
     };
-    for change in [(|key| key.operations = Operations::all()) as fn(&mut super::AccessKey), |key| {
-        key.workloads = Workloads::all()
+    for change in [(|key| key.operations = Operations::parse(["*"]).unwrap()) as fn(&mut super::AccessKey), |key| {
+        key.workloads = Workloads::parse(["*"]).unwrap()
     }] {
         let before = bench.rows.rows.lock().unwrap().clone();
         tamper(change);
