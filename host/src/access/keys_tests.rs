@@ -10,11 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 fn new_key(name: &str, operations: &str, workloads: &str) -> NewKey {
-    NewKey {
-        name: name.into(),
-        operations: Operations::parse(operations.split(' ')).unwrap(),
-        workloads: Workloads::parse(workloads.split(' ')).unwrap(),
-    }
+    let operations = Operations::parse(operations.split(' ')).unwrap();
+    NewKey::new(name.into(), operations, Workloads::parse(workloads.split(' ')).unwrap())
 }
 
 fn operator() -> Arc<Caller> {
