@@ -2,6 +2,7 @@
 
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -48,25 +49,44 @@ impl<'de> Deserialize<'de> for SecretRef {
 impl SecretRef {
     /// The secret. A file is relative to `base`; one line ending after it is not part of it.
     pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
-        let (bytes, place) = match self {
-            Self::File(path) => (read_private(&base.join(path))?, format!("the file `{}`", path.display())),
+        let bytes = self.read(base)?;
+        let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let end = end.strip_suffix(b"\r").unwrap_or(end);
+        if end.is_empty() {
+            return Err(format!("{self} holds no secret: it is empty"));
+        }
+        if std::str::from_utf8(end).is_err() || end.iter().any(u8::is_ascii_control) {
+            return Err(format!("{self} holds no secret: it must be one line of text"));
+        }
+        Ok(Arc::new(Secret::new(end.to_vec())))
+    }
+
+    /// As it is, in as many lines as it has: a key in PEM.
+    pub(super) fn resolve_lines(&self, base: &Path) -> Result<Secret, String> {
+        Ok(Secret::new(self.read(base)?.to_vec()))
+    }
+
+    fn read(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+        match self {
+            Self::File(path) => read_private(&base.join(path)),
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt as _;
                 let value = std::env::var_os(name).ok_or_else(|| {
                     format!("the environment variable `{name}` is not set; set it or use `{{ file = \"…\" }}`")
                 })?;
-                (Zeroizing::new(value.into_vec()), format!("the environment variable `{name}`"))
+                Ok(Zeroizing::new(value.into_vec()))
             }
-        };
-        let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let end = end.strip_suffix(b"\r").unwrap_or(end);
-        if end.is_empty() {
-            return Err(format!("{place} holds no secret: it is empty"));
         }
-        if std::str::from_utf8(end).is_err() || end.iter().any(u8::is_ascii_control) {
-            return Err(format!("{place} holds no secret: it must be one line of text"));
+    }
+}
+
+/// Where it is, for messages.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Env(name) => write!(f, "the environment variable `{name}`"),
         }
-        Ok(Arc::new(Secret::new(end.to_vec())))
     }
 }
 
