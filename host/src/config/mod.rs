@@ -5,8 +5,10 @@
 
 mod agents;
 mod authorizers;
+mod behalf;
 mod file;
 mod hosting;
+mod keys;
 mod operators;
 mod problems;
 mod providers;
