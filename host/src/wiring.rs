@@ -130,6 +130,7 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
+        warn_of_trust(&settings);
         let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(
             store.clone(),
@@ -206,6 +207,18 @@ impl Host {
             })
             .await?;
         Ok(loaded.clone())
+    }
+}
+
+/// What an operator opened wide is said at each start, so that it is not forgotten.
+fn warn_of_trust(settings: &Settings) {
+    for (pattern, workload) in settings.workloads.patterns.iter() {
+        if workload.terms.any_provider {
+            tracing::warn!(%pattern, "`any_provider`: these workloads get every credential of whoever they act for");
+        }
+        if workload.terms.trusts_user_ids {
+            tracing::warn!(%pattern, "`trust_user_ids`: these workloads act for whomever they name, without proof");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod invoking;
 mod issuer;
 mod pages;
 mod table;
+mod workloads;
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;
