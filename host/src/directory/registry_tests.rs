@@ -354,6 +354,9 @@ async fn whoever_was_bound_before_a_name_was_made_again_is_nobody() {
     bed.directory.remove(retired).await.unwrap();
     bed.directory.create(by_hand("batch")).await.unwrap();
     assert_eq!(bed.directory.current_terms(&before).err(), Some(Unresolved::Retired(batch.clone())));
+    let since = |begun| bed.directory.resolve_since(&batch, true, Timestamp::from_secs(begun)).map(|_| ());
+    assert_eq!(since(999), Err(Unresolved::Retired(batch.clone())), "nor does what was begun before go on");
+    assert_eq!(since(1_000), Ok(()));
     assert!(bed.directory.current_terms(&bed.directory.resolve_elsewhere(&batch).unwrap()).is_ok());
 }
 
