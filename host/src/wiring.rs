@@ -10,7 +10,7 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
@@ -81,6 +81,9 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -138,7 +141,16 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
-        let providers = Providers::configured(settings.providers.values().cloned());
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
         let vault = Vault::load(
             store.clone(),
             sealer.clone(),

@@ -31,6 +31,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) providers: Named<Provider>,
     #[serde(default)]
+    pub(super) api_keys: Named<ApiKey>,
+    pub(super) secrets: Option<Secrets>,
+    #[serde(default)]
     pub(super) authorizers: Named<Authorizer>,
     #[serde(default)]
     pub(super) agents: Named<Agent>,
@@ -137,6 +140,23 @@ pub(super) struct Provider {
     pub(super) resource: Vec<At<String>>,
     pub(super) offline_scope: Option<At<String>>,
     pub(super) scope_separator: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) display_name: Option<String>,
+    pub(super) key: At<SecretRef>,
+    pub(super) header: Option<At<String>>,
+    pub(super) prefix: Option<At<String>>,
+    pub(super) query: Option<At<String>>,
+    pub(super) hosts: At<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secrets {
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Deserialize)]
