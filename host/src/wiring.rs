@@ -11,7 +11,7 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
@@ -87,6 +87,9 @@ pub enum StartError {
     /// The access keys.
     #[error("the access keys cannot be read")]
     Keys(#[source] KeysError),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -149,7 +152,16 @@ impl Host {
             .map_err(StartError::Keys)?;
         let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
         warn_of_trust(&settings);
-        let providers = Providers::configured(settings.providers.values().cloned());
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
         let vault = Vault::load(
             store.clone(),
             sealer.clone(),

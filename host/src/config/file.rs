@@ -33,6 +33,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) providers: Named<Provider>,
     #[serde(default)]
+    pub(super) api_keys: Named<ApiKey>,
+    pub(super) secrets: Option<Secrets>,
+    #[serde(default)]
     pub(super) authorizers: Named<Authorizer>,
     #[serde(default)]
     pub(super) agents: Named<Agent>,
@@ -160,6 +163,23 @@ pub(super) struct Provider {
     pub(super) pushed_authorization: Option<At<String>>,
     pub(super) dpop: Option<At<String>>,
     pub(super) on_behalf_of: Option<At<OnBehalfOf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) display_name: Option<String>,
+    pub(super) key: At<SecretRef>,
+    pub(super) header: Option<At<String>>,
+    pub(super) prefix: Option<At<String>>,
+    pub(super) query: Option<At<String>>,
+    pub(super) hosts: At<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secrets {
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Deserialize)]
