@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, Verifier, WatTable};
+use crate::identity::{HostKey, HostKeyError, IssuedWats, Verifier, WatTable};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::Providers;
@@ -31,6 +31,8 @@ pub struct Host {
     pub directory: Arc<Directory>,
     /// Who asks.
     pub verifier: Arc<Verifier>,
+    /// Workload access tokens of the API.
+    pub issued: Arc<IssuedWats>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -125,8 +127,7 @@ impl Host {
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
         let oauth = OAuth::new(client.clone(), clock.clone());
-        let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), Arc::new(agent.terms.clone()))).collect();
-        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
+        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
         let providers = Providers::configured(settings.providers.values().cloned());
@@ -164,11 +165,14 @@ impl Host {
             wats: WatTable::new(clock.clone()),
             lifetime: (settings.engine.deadline + Duration::from_secs(5)).min(Duration::from_secs(600)),
         });
+        let issued = IssuedWats::new(clock.clone());
+        tokio::spawn(IssuedWats::keep_swept(Arc::downgrade(&issued)));
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             clock,
             directory,
             verifier,
+            issued,
             trail,
             oauth,
             providers,

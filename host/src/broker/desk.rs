@@ -2,14 +2,15 @@
 
 use super::seat::{Held, MOST_REFUSED, Seat, Seats};
 use super::{
-    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
+    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
+    WorkloadFacts,
 };
 use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
-use crate::consent::{ConsentError, Consents};
-use crate::directory::Directory;
+use crate::consent::{ConsentError, Consents, SessionStatus};
+use crate::directory::{Directory, Terms};
 use crate::egress::{self, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
-use crate::ids::{CredentialId, ProviderName, Scopes};
+use crate::ids::{ConsentId, CredentialId, ProviderName, Scopes};
 use crate::oauth::Provider;
 use crate::providers::Providers;
 use crate::vault::{GrantStatus, Token, Vault, VaultError};
@@ -94,6 +95,36 @@ impl Desk {
         };
         (guest, seat)
     }
+
+    /// Releases a credential, as bytes, to a workload that runs elsewhere (AgentCore's `GetResourceOauth2Token` and
+    /// `GetResourceApiKey`): the same policy, the same record before anything leaves, the same vault as for a guest.
+    ///
+    /// Not for agents that run here: theirs stay with the host. `caller` is the infrastructure identity that asks, such as
+    /// an access key, and stands in the record.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::ConsentRequired`] carries the link and the session URI to poll.
+    pub async fn release(
+        &self,
+        binding: &Arc<Binding>,
+        caller: Option<&str>,
+        ask: Acquire,
+    ) -> Result<Released, Refusal> {
+        self.0.release(binding, caller, ask).await
+    }
+
+    /// How far a consent session of this workload and user got, by the session URI that the refusal carried.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidRequest`] for what is no session of theirs.
+    pub async fn session_status(&self, binding: &Binding, session_uri: &str) -> Result<SessionStatus, Refusal> {
+        let unknown = |error: &dyn std::fmt::Display| Refusal::InvalidRequest(error.to_string());
+        let id = ConsentId::from_session_uri(session_uri).map_err(|error| unknown(&error))?;
+        self.0.consents.status(binding, id).await.map_err(|error| match error {
+            ConsentError::NotFound => unknown(&error),
+            error => refuse_consent(error),
+        })
+    }
 }
 
 impl Broker for Desk {
@@ -157,7 +188,7 @@ impl Broker for Desk {
                 .map_err(unwritable)?;
             let outcome = if who.agent().terms().reveal {
                 let written = attempt.written().await.map_err(unwritable)?;
-                match self.0.active(&who) {
+                match self.0.still_permitted(&who, &held) {
                     Ok(()) => self.0.token(&written, &held).await.map_err(refuse_vault),
                     Err(refusal) => Err(refusal),
                 }
@@ -193,17 +224,32 @@ impl Parts {
         }
     }
 
-    /// A binding is a snapshot; an operator who suspends an agent means the invocations that run as well.
-    fn active(&self, who: &Binding) -> Result<(), Refusal> {
-        match self.directory.resolve(who.agent().name()) {
-            Ok(_) => Ok(()),
+    /// What the bound agent may do now. A binding is a snapshot; an operator who suspends an agent, or unbinds a provider
+    /// from it, means the invocations that run as well.
+    fn active(&self, who: &Binding) -> Result<Arc<Terms>, Refusal> {
+        match self.directory.current_terms(who.agent()) {
+            Ok(terms) => Ok(terms),
             Err(_) => Err(Refusal::Denied(format!("agent `{}` may not run any more", who.agent().name()))),
         }
     }
 
+    /// Whether the bound agent may still use what it holds: it may have been suspended or deleted meanwhile, or the
+    /// provider unbound from it.
+    fn still_permitted(&self, who: &Binding, held: &Held) -> Result<(), Refusal> {
+        let terms = self.active(who)?;
+        let most = terms.most(&held.provider.name);
+        if most.is_some_and(|most| most.beyond(&held.wanted, &held.provider.scopes).is_empty()) {
+            return Ok(());
+        }
+        let (provider, agent) = (&held.provider.name, who.agent().name());
+        Err(Refusal::Denied(format!(
+            "provider `{provider}` is not bound to agent `{agent}` with these scopes any more"
+        )))
+    }
+
     async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
-        self.active(who)?;
-        let (provider, wanted) = self.permitted(who, &ask)?;
+        let terms = self.active(who)?;
+        let (provider, wanted) = self.permitted(who, &terms, &ask)?;
         match self.vault.status(who, &provider.name, &wanted) {
             GrantStatus::Granted { scopes, expires_at } => {
                 let acquired = Acquired {
@@ -222,7 +268,7 @@ impl Parts {
 
     /// Policy: is this provider bound to this agent, with these scopes, for this flow? An unbound provider and one that
     /// does not exist get the same answer.
-    fn permitted(&self, who: &Binding, ask: &Acquire) -> Result<(Arc<Provider>, Scopes), Refusal> {
+    fn permitted(&self, who: &Binding, terms: &Terms, ask: &Acquire) -> Result<(Arc<Provider>, Scopes), Refusal> {
         let agent = who.agent();
         let unbound = || {
             let shown: String = ask.provider.chars().take(64).collect();
@@ -234,9 +280,9 @@ impl Parts {
             ))
         };
         let name = ProviderName::parse(&ask.provider).map_err(|_| unbound())?;
-        let bound = agent.terms().provider(&name).ok_or_else(unbound)?;
+        let most = terms.most(&name).ok_or_else(unbound)?;
         let provider = self.providers.oauth2(&name).ok_or_else(unbound)?;
-        let Kind::Oauth2 { scopes, flow } = &ask.kind else {
+        let Kind::Oauth2 { scopes, flow, .. } = &ask.kind else {
             return Err(Refusal::NotConfigured(format!(
                 "provider `{name}` has no API key; ask for an OAuth 2 credential"
             )));
@@ -251,8 +297,8 @@ impl Parts {
         }
         let wanted =
             Scopes::parse(scopes.iter().map(String::as_str)).map_err(|e| Refusal::InvalidRequest(e.to_string()))?;
-        let wanted = if wanted.is_empty() { bound.scopes.clone() } else { wanted };
-        let beyond = bound.scopes.missing(&wanted);
+        let wanted = if wanted.is_empty() { most.all(&provider.scopes).clone() } else { wanted };
+        let beyond = most.beyond(&wanted, &provider.scopes);
         if !beyond.is_empty() {
             return Err(Refusal::Denied(format!(
                 "scopes `{}` of provider `{name}` are not bound to agent `{}`",
@@ -279,6 +325,36 @@ impl Parts {
         }
     }
 
+    async fn release(&self, who: &Arc<Binding>, caller: Option<&str>, ask: Acquire) -> Result<Released, Refusal> {
+        let mut action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
+        action.detail["caller"] = caller.into();
+        let checked = if who.agent().digest().is_some() {
+            Err(Refusal::Denied(format!(
+                "agent `{}` runs here and gets handles, not bytes; only a workload that runs elsewhere gets those",
+                who.agent().name()
+            )))
+        } else {
+            self.active(who).and_then(|terms| self.permitted(who, &terms, &ask))
+        };
+        let (provider, wanted) = match checked {
+            Ok(checked) => checked,
+            Err(refusal) => return Err(self.refused(who, action, refusal)),
+        };
+        let attempt = self.trail.open(who, action).map_err(unwritable)?;
+        let written = attempt.written().await.map_err(unwritable)?;
+        let result = match self.vault.token(&written, &provider, &wanted).await {
+            Ok(token) => Ok(Released {
+                secret: token.secret,
+                token_type: TokenType::Bearer,
+                expires_at: token.expires_at.map(|at| at.secs()),
+                scopes: wanted.to_vec(),
+            }),
+            Err(error) => Err(refuse_vault(error)),
+        };
+        attempt.close(result.as_ref().map_or_else(Refusal::outcome, |_| Outcome::allowed_with("bytes released")));
+        result
+    }
+
     async fn send_with(
         &self,
         who: &Arc<Binding>,
@@ -287,7 +363,7 @@ impl Parts {
     ) -> Result<http::Response<Body>, Refusal> {
         let held = self.seats.held(who.invocation(), id)?;
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
-        if let Err(refusal) = self.active(who) {
+        if let Err(refusal) = self.still_permitted(who, &held) {
             return Err(self.refused(who, action, refusal));
         }
         // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
@@ -302,7 +378,7 @@ impl Parts {
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.token(&written, &held).await {
             // Asked once more, since renewing a token may take seconds.
-            Ok(token) => match self.active(who) {
+            Ok(token) => match self.still_permitted(who, &held) {
                 Ok(()) => {
                     let attach = Some((Placement::Bearer, token.secret));
                     self.carry(outbound, &held.provider.destinations, attach).await
@@ -414,7 +490,7 @@ impl Acquire {
     fn action(&self) -> Action {
         let provider: String = self.provider.chars().filter(|c| !c.is_control()).take(128).collect();
         let detail = match &self.kind {
-            Kind::Oauth2 { scopes, flow } => {
+            Kind::Oauth2 { scopes, flow, .. } => {
                 let scopes: Vec<String> = scopes.iter().take(64).map(|s| s.chars().take(256).collect()).collect();
                 json!({ "scopes": scopes, "flow": flow.as_str() })
             }

@@ -11,8 +11,10 @@ mod problems;
 mod providers;
 mod quantity;
 mod secrets;
+mod workloads;
 
 pub use problems::{ConfigError, Problem};
+pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
 use crate::directory::Terms;
 use crate::identity::Authorizer;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub providers: HashMap<ProviderName, CredentialProvider>,
     /// What is configured per agent. An agent that is absent has no terms and the default authorizer.
     pub agents: HashMap<AgentName, AgentSettings>,
+    /// What is configured for workloads that run elsewhere.
+    pub workloads: Workloads,
     /// The authorizer of agents that name none, and of the user's own grants.
     pub default_authorizer: Option<Arc<Authorizer>>,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
@@ -181,6 +185,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let providers = providers::convert(&context, file.providers, problems);
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
     let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
+    let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let hosting = hosting?;
     Some(Settings {
         listen: hosting.listen,
@@ -199,6 +204,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
             .filter_map(|(name, provider)| Some((name, CredentialProvider::Oauth2(provider?))))
             .collect(),
         agents,
+        workloads,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         max_body_bytes: hosting.max_body_bytes,
     })

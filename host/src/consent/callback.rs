@@ -256,7 +256,8 @@ impl Parts {
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);
-        let tokens = self.oauth.exchange(&provider, code, &verifier, &redirect_uri).await?;
+        let tokens =
+            self.oauth.exchange(&provider, crate::oauth::Proofs::default(), code, &verifier, &redirect_uri).await?;
         self.vault.keep(&written, &provider, &session.scopes, tokens).await?;
         Ok(())
     }

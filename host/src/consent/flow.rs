@@ -8,7 +8,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
-use crate::oauth::{AuthorizationRequest, OAuth, Pkce, Provider};
+use crate::oauth::{AuthorizationRequest, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
@@ -65,6 +65,17 @@ pub struct Started {
     pub session_uri: String,
     /// When the link is void.
     pub expires_at: Timestamp,
+}
+
+/// How far a session got, for whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// The user, the provider or the app has not finished yet.
+    InProgress,
+    /// It came to nothing, or ten minutes have passed. Asking again starts another.
+    Failed,
+    /// The grant is stored.
+    Done,
 }
 
 /// What a consent page shows. Holds no secret.
@@ -128,8 +139,7 @@ impl Consents {
         let parts = &self.parts;
         let agent = binding.agent();
         let user = binding.user().ok_or(ConsentError::NoUser)?.id().clone();
-        let allowed = &agent.identity().allowed_return_urls;
-        if return_url.is_some_and(|url| Url::parse(url).is_err() || !allowed.iter().any(|one| one == url)) {
+        if return_url.is_some_and(|url| Url::parse(url).is_err() || agent.return_url(url.as_bytes()).is_none()) {
             return Err(ConsentError::ReturnUrl(agent.name().clone()));
         }
         let now = parts.clock.now();
@@ -185,6 +195,26 @@ impl Consents {
         }
         parts.trail.note(actor(&session, Some(user)), action(codes::CONSENT_VIEW, &session), Outcome::allowed())?;
         parts.view(&session)
+    }
+
+    /// How far a session got, for the workload and the user that it belongs to. For anybody else there is none.
+    ///
+    /// # Errors
+    /// [`ConsentError::NotFound`] or [`ConsentError::Sessions`].
+    pub async fn status(&self, binding: &Binding, id: ConsentId) -> Result<SessionStatus, ConsentError> {
+        let session = self.parts.sessions.by_id(id).await?.ok_or(ConsentError::NotFound)?;
+        let theirs = binding.user().is_some_and(|user| *user.id() == session.user);
+        if !theirs || *binding.agent().name() != session.agent {
+            return Err(ConsentError::NotFound);
+        }
+        Ok(match session.stage {
+            Stage::Completed => SessionStatus::Done,
+            Stage::Failed => SessionStatus::Failed,
+            _ if self.parts.clock.now() >= session.expires_at => SessionStatus::Failed,
+            Stage::Started | Stage::AtProvider | Stage::AwaitingCompletion | Stage::Exchanging => {
+                SessionStatus::InProgress
+            }
+        })
     }
 
     /// Whether an app completes this session with a page of its own. True for a session URI that came back with the
@@ -244,8 +274,10 @@ impl Consents {
                 pkce_challenge: pkce.challenge,
                 scopes: session.scopes.clone(),
                 nonce: None,
+                more: More::default(),
+                force: false,
             };
-            let url = parts.oauth.authorization_url(&provider, &request).await?;
+            let url = parts.oauth.authorization_url(&provider, Proofs::default(), &request).await?;
             let action = action(codes::CONSENT_PROCEED, &session);
             let actor = actor(&session, user);
             if parts.sessions.advance(from, session).await? {

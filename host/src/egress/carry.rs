@@ -5,12 +5,13 @@
 
 use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
+use super::placement::{Misfit, Placement};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
 use super::{Body, BodyError, Client, Destinations};
 use crate::secret::Secret;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -21,14 +22,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::Zeroizing;
-
-/// Where in a request a credential goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// `Authorization: Bearer` (RFC 6750 §2.1).
-    Bearer,
-}
 
 /// The conditions under which one request leaves. No guest has a hand in `destinations` and `attach`.
 pub struct Passage<'a> {
@@ -85,7 +78,8 @@ pub async fn carry(
     request: Request<Body>,
 ) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
-    let checked = Raw(request).check(client, passage.destinations)?;
+    let placement = passage.attach.as_ref().map(|(placement, _)| placement);
+    let checked = Raw(request).check(client, passage.destinations, placement)?;
     let times = Times {
         until,
         connect: passage.connect_timeout,
@@ -122,7 +116,12 @@ struct Answered {
 }
 
 impl Raw {
-    fn check(self, client: &Client, destinations: &Destinations) -> Result<Checked, CarryError> {
+    fn check(
+        self,
+        client: &Client,
+        destinations: &Destinations,
+        placement: Option<&Placement>,
+    ) -> Result<Checked, CarryError> {
         let Self(request) = self;
         let (mut head, body) = request.into_parts();
         // CONNECT makes a tunnel, TRACE and its kin echo what we attach; servers exist that read methods in any case.
@@ -132,6 +131,9 @@ impl Raw {
         check_uri(client, destinations, &head.uri)?;
         if let Some(name) = head.headers.keys().find(|name| of_identity(name)) {
             return Err(CarryError::InvalidRequest(format!("the header `{name}` is the host's to set")));
+        }
+        if let Some(taken) = placement.and_then(|placement| placement.taken(&head.headers, &head.uri)) {
+            return Err(CarryError::InvalidRequest(format!("{taken} is the host's to set")));
         }
         check_length(&head.headers, &body)?;
         let connection: Vec<_> = head.headers.keys().filter(|name| of_connection(name)).cloned().collect();
@@ -212,20 +214,9 @@ fn check_length(headers: &HeaderMap, body: &Body) -> Result<(), CarryError> {
 impl Checked {
     fn attach(self, attach: Option<(Placement, Arc<Secret>)>) -> Result<Attached, CarryError> {
         let Self(mut request) = self;
-        let Some((Placement::Bearer, secret)) = attach else { return Ok(Attached { request, secret: None }) };
-        if secret.is_empty() || !secret.expose().iter().all(u8::is_ascii_graphic) {
-            return Err(CarryError::Credential);
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(7 + secret.len()));
-        text.extend_from_slice(b"Bearer ");
-        text.extend_from_slice(secret.expose());
-        // The header borrows these bytes, and they are wiped when the last holder lets go.
-        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
-        // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
-        value.set_sensitive(true);
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, value);
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let Some((placement, secret)) = attach else { return Ok(Attached { request, secret: None }) };
+        placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(Attached { request, secret: Some(secret) })
     }
 }

@@ -352,3 +352,62 @@ async fn an_error_says_what_would_do_and_holds_no_secret() {
         "`https://evil.example` may not be reached with this; the configuration allows `https://api.example.com/v1/`"
     );
 }
+
+fn with_key<'a>(destinations: &'a Destinations, placement: Placement, key: &str) -> Passage<'a> {
+    Passage { attach: Some((placement, Arc::new(Secret::from_text(key.into())))), ..passage(destinations) }
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_arrives_encoded_and_is_covered_where_a_redirect_repeats_it() {
+    const KEY: &str = "AIza/canary+key=&0123";
+    let upstream = Upstream::answering(|request| {
+        let target = request.split(' ').nth(1).unwrap();
+        response("302 Found", &format!("location: https://elsewhere.example{target}\r\n"), request)
+    })
+    .await;
+    let destinations = to(&upstream.url(""));
+    let passage = with_key(&destinations, Placement::query("key").unwrap(), KEY);
+    let response = carry(&client(), passage, get(&upstream.url("/v1/x?q=a"))).await.unwrap();
+    let sent = upstream.requests().remove(0);
+    assert!(sent.starts_with("GET /v1/x?q=a&key=AIza%2Fcanary%2Bkey%3D%260123 HTTP/1.1\r\n"), "{sent}");
+    assert!(!sent.contains("authorization"), "{sent}");
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    assert!(
+        location.starts_with("https://elsewhere.example/v1/x?q=a&key=***") && !location.contains("canary"),
+        "{location}"
+    );
+    let body = text(response).await;
+    assert!(body.contains("&key=***") && !body.contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn a_key_in_a_header_arrives_with_its_prefix_and_is_covered() {
+    const KEY: &str = "k3y\\canary\"0123";
+    let upstream = Upstream::answering(|request| {
+        response("200 OK", "x-api-token: k3y\\canary\"0123\r\n", format!("{:?} {}", KEY, request.to_uppercase()))
+    })
+    .await;
+    let destinations = to(&upstream.url(""));
+    let passage = with_key(&destinations, Placement::header("X-Api-Token", "Token ").unwrap(), KEY);
+    let response = carry(&client(), passage, get(&upstream.url("/"))).await.unwrap();
+    assert!(upstream.requests()[0].contains("x-api-token: Token k3y\\canary\"0123\r\n"));
+    assert_eq!(response.headers()["x-api-token"], "*".repeat(KEY.len()));
+    let body = text(response).await.to_lowercase();
+    assert!(body.contains("token ***") && !body.contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn where_the_key_goes_a_guest_puts_nothing() {
+    let upstream = Upstream::answering(|_| response("200 OK", "", "")).await;
+    let destinations = to(&upstream.url(""));
+    let check = async |placement: Placement, request: Request<Body>| {
+        let error = carry(&client(), with_key(&destinations, placement, CANARY), request).await.err().unwrap();
+        assert!(matches!(&error, CarryError::InvalidRequest(why) if why.ends_with("is the host's to set")), "{error}");
+    };
+    let mut own = get(&upstream.url("/"));
+    own.headers_mut().insert("x-figma-token", HeaderValue::from_static("mine"));
+    check(Placement::header("X-Figma-Token", "").unwrap(), own).await;
+    check(Placement::query("key").unwrap(), get(&upstream.url("/?a=b&Key=mine"))).await;
+    check(Placement::query("key").unwrap(), get(&upstream.url("/?%6Bey=mine"))).await;
+    assert_eq!(upstream.connections(), 0);
+}

@@ -5,7 +5,7 @@ use super::operator::{Operator, Operators};
 use super::problem::Problem;
 use crate::audit::{Action, Actor, AgentRef, Decision, Entry, Filter, Outcome, codes};
 use crate::clock::Timestamp;
-use crate::directory::{Deployment, NewWorkload, State as AgentState, WorkloadIdentity};
+use crate::directory::{Deployment, NewWorkload, State as AgentState, Tags, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, GrantId, UserId};
 use crate::providers::CredentialProvider;
 use crate::vault::Grant;
@@ -197,6 +197,8 @@ struct Workload {
     publisher: String,
     #[serde(default)]
     allowed_return_urls: Vec<String>,
+    #[serde(default)]
+    tags: Tags,
 }
 
 /// A workload identity by hand.
@@ -211,6 +213,7 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
         publisher: wanted.publisher,
         by: operator.name().to_owned(),
         allowed_return_urls: wanted.allowed_return_urls,
+        tags: wanted.tags,
     };
     let deed = async { Ok(host.directory.create(new).await?) };
     let identity = written(&host, operator.actor(), action, deed).await?;

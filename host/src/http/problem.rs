@@ -189,8 +189,14 @@ impl From<Malformed> for Problem {
 
 impl From<Unresolved> for Problem {
     fn from(error: Unresolved) -> Self {
-        match error {
-            Unresolved::NotRegistered(name) | Unresolved::NothingDeployed(name) => Self::no_agent(name.as_str()),
+        match &error {
+            Unresolved::NotRegistered(name)
+            | Unresolved::NoWorkload(name)
+            | Unresolved::NothingDeployed(name)
+            | Unresolved::Retired(name) => Self::no_agent(name.as_str()),
+            Unresolved::Linked(_) => {
+                Self::new(StatusCode::FORBIDDEN, "linked-identity", "the agent runs on this host", error.to_string())
+            }
             Unresolved::Suspended(name) => {
                 let detail = format!("agent `{name}` is suspended; its operator can resume it");
                 Self::new(StatusCode::FORBIDDEN, "suspended", "the agent is suspended", detail)
@@ -308,8 +314,15 @@ impl From<ChangeError> for Problem {
             ChangeError::OtherPublisher { .. } => {
                 Self::new(StatusCode::CONFLICT, "other-publisher", "the name belongs to another publisher", detail)
             }
-            ChangeError::AlreadyRegistered(_) => {
+            ChangeError::AlreadyRegistered(_) | ChangeError::Alike { .. } => {
                 Self::new(StatusCode::CONFLICT, "already-registered", "the name is taken", detail)
+            }
+            ChangeError::Retired(_) => Self::new(StatusCode::CONFLICT, "being-deleted", "it is being deleted", detail),
+            ChangeError::HostManaged(_) | ChangeError::BoundByConfiguration { .. } => {
+                Self::new(StatusCode::CONFLICT, "not-by-this-way", "it cannot be changed this way", detail)
+            }
+            ChangeError::NotBound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not-bound", "the provider is not bound", detail)
             }
             ChangeError::NotRegistered(_) => Self::new(StatusCode::NOT_FOUND, "unknown-agent", "no such agent", detail),
             ChangeError::Store(_) => unavailable("the directory could not be changed", &error),

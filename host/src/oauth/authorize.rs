@@ -1,7 +1,8 @@
 //! Sending a browser to a provider, and what the callback may say.
 
 use super::client::OAuthError;
-use super::provider::{Provider, RESERVED};
+use super::more::{More, reserved};
+use super::provider::Provider;
 use crate::ids::{Scopes, sha256};
 use crate::secret::Secret;
 use base64::Engine as _;
@@ -20,6 +21,10 @@ pub struct AuthorizationRequest {
     pub scopes: Scopes,
     /// For a sign-in (OIDC Core §3.1.2.1).
     pub nonce: Option<String>,
+    /// What the agent asked for beyond scopes.
+    pub more: More,
+    /// The user decides anew, whatever the provider remembers: [`Provider::force_parameters`] are added.
+    pub force: bool,
 }
 
 /// Proof Key for Code Exchange (RFC 7636), S256 only.
@@ -72,9 +77,8 @@ pub(super) fn check_issuer(expected: Option<&str>, required: bool, iss: Option<&
 
 /// The URL of RFC 6749 §4.1.1. Ours come first; what the operator added follows; neither appears twice.
 pub(super) fn url(provider: &Provider, endpoint: &Url, request: &AuthorizationRequest) -> Result<Url, OAuthError> {
-    let taken = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
     let added = provider.authorize_parameters.iter().map(|(name, _)| name.as_str().into());
-    if let Some(name) = endpoint.query_pairs().map(|(name, _)| name).chain(added).find(|name| taken(name)) {
+    if let Some(name) = endpoint.query_pairs().map(|(name, _)| name).chain(added).find(|name| reserved(name)) {
         return Err(OAuthError::Configuration(format!(
             "provider `{}`: the parameter `{}` is set by the host; remove it",
             provider.name,

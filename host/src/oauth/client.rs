@@ -2,10 +2,13 @@
 
 use super::authorize::{self, AuthorizationRequest, CallbackError};
 use super::discovery::Discovery;
-use super::provider::{ClientAuthentication, Endpoints, Provider};
+use super::more::{More, Proofs};
+use super::provider::{ClientAuthentication, Provider, When};
+use super::server::{Endpoints, Server};
 use super::tokens::{self, TokenSet};
 use crate::clock::Clock;
 use crate::egress::{Client, Fetch, FetchError, Fetched};
+use crate::ids::{Issuer, Scopes};
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,6 +51,9 @@ pub enum OAuthError {
     /// It could not be reached, or is out of order. Worth another try later.
     #[error("the provider cannot be reached: {0}")]
     Unreachable(String),
+    /// What was asked for cannot be sent, and it is the agent that asked for it.
+    #[error("this cannot be asked for: {0}")]
+    Asked(String),
     /// It answered what is no answer.
     #[error("{0}")]
     Unreadable(String),
@@ -62,21 +68,71 @@ impl OAuth {
         Arc::new(Self { discovery: Discovery::new(Arc::clone(&client), clock), client })
     }
 
-    /// Where the browser goes.
+    /// Where a provider is asked and what it can, from its discovery document or from the configuration.
+    ///
+    /// # Errors
+    /// Discovery's.
+    pub async fn server(&self, provider: &Provider) -> Result<Arc<Server>, OAuthError> {
+        match &provider.endpoints {
+            Endpoints::Static(server) => Ok(Arc::clone(server)),
+            Endpoints::Discovery { issuer } => self.discovery.server(issuer).await,
+        }
+    }
+
+    /// The issuer whose discovery document stands at this place, by asking for it. The document has to name an issuer
+    /// whose own places include this one (OIDC Discovery §4.1, RFC 8414 §3.1).
+    ///
+    /// # Errors
+    /// [`OAuthError::Configuration`] where the place is no discovery place, otherwise discovery's.
+    pub async fn issuer_at(&self, document: &Url) -> Result<Issuer, OAuthError> {
+        self.discovery.issuer_at(document).await
+    }
+
+    /// Whether this provider's tokens are to be bound to a key (RFC 9449): as configured, and as its description says.
+    ///
+    /// # Errors
+    /// [`OAuthError::Configuration`] where binding is demanded of a provider that says it cannot; discovery's.
+    pub async fn binds_tokens(&self, provider: &Provider) -> Result<bool, OAuthError> {
+        match provider.dpop {
+            When::Never => Ok(false),
+            When::Always => Ok(true),
+            When::Offered => Ok(self.server(provider).await?.dpop),
+        }
+    }
+
+    /// Where the browser goes. Where the provider takes pushed requests, this asks it first, and the URL holds nothing
+    /// but a reference (RFC 9126 §4).
     ///
     /// # Errors
     /// Discovery's, and [`OAuthError::Configuration`] where a configured parameter is one of ours.
     pub async fn authorization_url(
         &self,
         provider: &Provider,
+        proofs: Proofs<'_>,
         request: &AuthorizationRequest,
     ) -> Result<Url, OAuthError> {
-        match &provider.endpoints {
-            Endpoints::Static { authorization, .. } => authorize::url(provider, authorization, request),
-            Endpoints::Discovery { issuer } => {
-                authorize::url(provider, &self.discovery.metadata(issuer).await?.authorization, request)
-            }
-        }
+        let _ = proofs;
+        let server = self.server(provider).await?;
+        let endpoint = server.authorization.as_ref().ok_or_else(|| no_endpoint(provider, "authorization_endpoint"))?;
+        authorize::url(provider, endpoint, request)
+    }
+
+    /// A token for the client itself (RFC 6749 §4.4), whoever the user is.
+    ///
+    /// # Errors
+    /// [`OAuthError`]; [`OAuthError::Asked`] for what cannot be sent.
+    pub async fn client_credentials(
+        &self,
+        provider: &Provider,
+        proofs: Proofs<'_>,
+        scopes: &Scopes,
+        more: &More,
+    ) -> Result<TokenSet, OAuthError> {
+        let _ = (proofs, more);
+        let scope = provider.scope_parameter(scopes);
+        let form: Vec<_> =
+            [("grant_type", "client_credentials")].into_iter().chain(scope.as_deref().map(|s| ("scope", s))).collect();
+        self.ask_for_tokens(provider, &form, &[]).await
     }
 
     /// Turns a code into tokens (RFC 6749 §4.1.3, RFC 7636 §4.5). A code works once: an error here is final.
@@ -86,10 +142,12 @@ impl OAuth {
     pub async fn exchange(
         &self,
         provider: &Provider,
+        proofs: Proofs<'_>,
         code: &Secret,
         verifier: &Secret,
         redirect_uri: &str,
     ) -> Result<TokenSet, OAuthError> {
+        let _ = proofs;
         let form = [
             ("grant_type", "authorization_code"),
             ("code", text(code)?),
@@ -103,7 +161,13 @@ impl OAuth {
     ///
     /// # Errors
     /// [`OAuthError`]; [`OAuthError::GrantGone`] when the provider has withdrawn the grant.
-    pub async fn refresh(&self, provider: &Provider, refresh: &Secret) -> Result<TokenSet, OAuthError> {
+    pub async fn refresh(
+        &self,
+        provider: &Provider,
+        proofs: Proofs<'_>,
+        refresh: &Secret,
+    ) -> Result<TokenSet, OAuthError> {
+        let _ = proofs;
         let form = [("grant_type", "refresh_token"), ("refresh_token", text(refresh)?)];
         self.ask_for_tokens(provider, &form, &[refresh]).await
     }
@@ -112,12 +176,15 @@ impl OAuth {
     ///
     /// # Errors
     /// [`OAuthError`]; after [`OAuthError::Unreachable`] try again later.
-    pub async fn revoke(&self, provider: &Provider, token: &Secret, hint: &str) -> Result<Revoked, OAuthError> {
-        let endpoint = match &provider.endpoints {
-            Endpoints::Static { revocation, .. } => revocation.clone(),
-            Endpoints::Discovery { issuer } => self.discovery.metadata(issuer).await?.revocation.clone(),
-        };
-        let Some(endpoint) = endpoint else { return Ok(Revoked::NoEndpoint) };
+    pub async fn revoke(
+        &self,
+        provider: &Provider,
+        proofs: Proofs<'_>,
+        token: &Secret,
+        hint: &str,
+    ) -> Result<Revoked, OAuthError> {
+        let _ = proofs;
+        let Some(endpoint) = self.server(provider).await?.revocation.clone() else { return Ok(Revoked::NoEndpoint) };
         let form = [("token", text(token)?), ("token_type_hint", hint)];
         let fetched = self.post(provider, endpoint, &form).await?;
         if fetched.status.is_success() {
@@ -139,15 +206,8 @@ impl OAuth {
     /// # Errors
     /// [`CallbackError`]: do not use the code.
     pub async fn check_callback_issuer(&self, provider: &Provider, iss: Option<&str>) -> Result<(), CallbackError> {
-        match &provider.endpoints {
-            Endpoints::Static { issuer, .. } => {
-                authorize::check_issuer(issuer.as_ref().map(|issuer| issuer.as_str()), false, iss)
-            }
-            Endpoints::Discovery { issuer } => {
-                let required = self.discovery.metadata(issuer).await?.callback_issuer;
-                authorize::check_issuer(Some(issuer.as_str()), required, iss)
-            }
-        }
+        let server = self.server(provider).await?;
+        authorize::check_issuer(server.issuer.as_ref().map(Issuer::as_str), server.callback_issuer, iss)
     }
 
     async fn ask_for_tokens(
@@ -156,10 +216,7 @@ impl OAuth {
         form: &[(&str, &str)],
         sent: &[&Secret],
     ) -> Result<TokenSet, OAuthError> {
-        let endpoint = match &provider.endpoints {
-            Endpoints::Static { token, .. } => token.clone(),
-            Endpoints::Discovery { issuer } => self.discovery.metadata(issuer).await?.token.clone(),
-        };
+        let endpoint = self.server(provider).await?.token.clone();
         let resources = provider.resource.iter().map(|resource| ("resource", resource.as_str()));
         let form: Vec<_> = form.iter().copied().chain(resources).collect();
         let fetched = self.post(provider, endpoint, &form).await?;
@@ -201,6 +258,10 @@ impl OAuth {
             _ => OAuthError::Unreachable(error.to_string()),
         })
     }
+}
+
+pub(super) fn no_endpoint(provider: &Provider, what: &str) -> OAuthError {
+    OAuthError::Configuration(format!("provider `{}` has no `{what}`; add it to the provider", provider.name))
 }
 
 /// Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1): either may hold a colon.

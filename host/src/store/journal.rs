@@ -42,7 +42,7 @@ pub(super) fn last(connection: &Connection) -> rusqlite::Result<u64> {
 /// Writes the records under the numbers from `first` on. Runs for every record, so it allocates nothing without need.
 pub(super) fn insert(connection: &Connection, first: u64, records: &[Record]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     for (seq, record) in (first..).zip(records) {
         let Record { attempt, phase, at, host, actor, action, outcome } = record;
@@ -69,6 +69,7 @@ pub(super) fn insert(connection: &Connection, first: u64, records: &[Record]) ->
             detail,
             outcome.as_ref().map(|outcome| decision_number(outcome.decision)),
             outcome.as_ref().map(|outcome| &outcome.reason),
+            actor.caller,
         ])?;
     }
     Ok(())
@@ -142,6 +143,7 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
     Ok(Actor {
         agent,
         user,
+        caller: row.get("caller")?,
         operator: row.get("operator")?,
         session: row.get("session")?,
         invocation: row.get("invocation")?,

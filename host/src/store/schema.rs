@@ -124,6 +124,55 @@ const MIGRATIONS: &[&str] = &["
         sealed_code     BLOB
     ) STRICT;
     CREATE INDEX consent_session_expiry ON consent_session (expires_at);
+", "
+    -- Patterns of operations and workloads are joined by single spaces.
+    CREATE TABLE access_key (
+        id           TEXT NOT NULL PRIMARY KEY,
+        name         TEXT NOT NULL,
+        operations   TEXT NOT NULL,
+        workloads    TEXT NOT NULL,
+        created_at   INTEGER NOT NULL,
+        created_by   TEXT NOT NULL,
+        last_used_at INTEGER,
+        disabled     INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+        sealed       BLOB NOT NULL
+    ) STRICT;
+
+    ALTER TABLE audit ADD COLUMN caller TEXT;
+", "
+    -- Names that differ in case alone would be one to people. An identity that is being deleted is there until nothing of
+    -- its is left. Tags are a JSON object.
+    CREATE TABLE workload_identity (
+        name                TEXT NOT NULL PRIMARY KEY,
+        id                  TEXT NOT NULL UNIQUE,
+        origin              TEXT NOT NULL CHECK (origin IN ('runtime', 'gateway', 'manual')),
+        publisher           TEXT NOT NULL,
+        created_by          TEXT NOT NULL,
+        created_at          INTEGER NOT NULL,
+        updated_at          INTEGER NOT NULL,
+        allowed_return_urls TEXT NOT NULL,
+        tags                TEXT NOT NULL,
+        state               TEXT NOT NULL CHECK (state IN ('active', 'suspended', 'retired')),
+        digest              TEXT,
+        deployed_by         TEXT,
+        deployed_at         INTEGER,
+        CHECK ((digest IS NULL) = (deployed_by IS NULL) AND (digest IS NULL) = (deployed_at IS NULL))
+    ) STRICT;
+    INSERT INTO workload_identity
+        SELECT name, id, origin, publisher, created_by, created_at, updated_at, allowed_return_urls, '{}', state, digest,
+               deployed_by, deployed_at
+        FROM workload;
+    DROP TABLE workload;
+    ALTER TABLE workload_identity RENAME TO workload;
+    CREATE UNIQUE INDEX workload_alike ON workload (lower(name));
+
+    -- Credential providers that were bound to a workload at run time.
+    CREATE TABLE workload_provider (
+        workload TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        scopes   TEXT NOT NULL,
+        PRIMARY KEY (workload, provider)
+    ) STRICT;
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

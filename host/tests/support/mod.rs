@@ -13,7 +13,7 @@ use attache::consent::{Consents, Landing};
 use attache::directory::{BoundProvider, Deployment, Directory, Terms};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
-use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, TokenSet};
+use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, Server, TokenSet, TokenType};
 use attache::providers::{CredentialProvider, Providers};
 use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
@@ -62,8 +62,9 @@ impl Bench {
             |name: &str| BoundProvider { provider: ProviderName::parse(name).unwrap(), scopes: scopes("read write") };
         let terms = Terms { providers: vec![bound("google"), bound("slack")], ..Terms::default() };
         let terms = HashMap::from([(AgentName::parse("calendar").unwrap(), Arc::new(terms))]);
-        let directory =
-            Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms, clock.clone()).await.unwrap();
+        let directory = Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms.into(), clock.clone())
+            .await
+            .unwrap();
         for name in ["calendar", "rogue"] {
             let deployment = Deployment {
                 name: AgentName::parse(name).unwrap(),
@@ -219,6 +220,8 @@ pub fn tokens(access: &str, refresh: Option<&str>) -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
+        token_type: TokenType::Bearer,
+        issued_token_type: None,
     }
 }
 
@@ -246,23 +249,15 @@ impl ThirdParty {
     pub fn provider(&self, name: &str) -> CredentialProvider {
         let name = ProviderName::parse(name).unwrap();
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
+        let server = Server {
+            issuer: Some(Issuer::parse(&self.url).unwrap()),
+            revocation: Some(url("/revoke")),
+            ..Server::new(Some(url("/authorize")), url("/token"))
+        };
+        let authentication = ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into())));
         let provider = Provider {
-            display_name: name.to_string(),
-            name,
-            endpoints: Endpoints::Static {
-                issuer: Some(Issuer::parse(&self.url).unwrap()),
-                authorization: url("/authorize"),
-                token: url("/token"),
-                revocation: Some(url("/revoke")),
-            },
-            client_id: "attache".into(),
-            client_authentication: ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into()))),
-            scopes: Scopes::default(),
             destinations: attache::egress::Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap(),
-            authorize_parameters: Vec::new(),
-            resource: Vec::new(),
-            scope_separator: ' ',
-            offline_scope: None,
+            ..Provider::new(name, Endpoints::Static(Arc::new(server)), "attache", authentication)
         };
         CredentialProvider::Oauth2(Arc::new(provider))
     }

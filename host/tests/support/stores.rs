@@ -4,7 +4,7 @@ use attache::audit::{Entry, Filter, Journal, Record, Ticket, Unwritable};
 use attache::clock::Timestamp;
 use attache::consent::{ConsentSession, Sessions, SessionsError, Stage};
 use attache::directory::{Entries, Unavailable, WorkloadIdentity};
-use attache::ids::{ConsentId, GrantId};
+use attache::ids::{AgentName, ConsentId, GrantId};
 use attache::vault::{GrantRow, PendingRevocation, Rows, RowsError};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::sync::Mutex;
@@ -49,6 +49,13 @@ impl Entries for MemoryEntries {
             let mut entries = self.0.lock().unwrap();
             entries.retain(|other| other.name != entry.name);
             entries.push(entry);
+            Ok(())
+        }
+        .boxed()
+    }
+    fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        async move {
+            self.0.lock().unwrap().retain(|other| other.name != name);
             Ok(())
         }
         .boxed()

@@ -86,7 +86,8 @@ async fn a_token_for_somebody_else_opens_nothing() {
     let world = World::start().await;
     let token = world.issuer.token("alice", "another-app", world.clock.now());
     for (method, path) in [("POST", HERE), ("GET", "/grants"), ("POST", "/consent/complete")] {
-        let body = json!({ "session_uri": "urn:attache:consent:0123456789abcdef0123456789abcdef" }).to_string();
+        let body =
+            json!({ "session_uri": "urn:ietf:params:oauth:request_uri:0123456789abcdef0123456789abcdef" }).to_string();
         assert_eq!(world.with_token(&token, method, path, body).await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
 }
