@@ -258,7 +258,11 @@ pub(super) fn quotes(text: &str, sent: &[&Secret]) -> bool {
 }
 
 fn read<'a>(reading: &Reading<'_>, body: &'a [u8]) -> Result<Answer<'a>, OAuthError> {
-    if reading.quirks.form_answers && first(body).is_some_and(|b| b != b'{') { read_form(body) } else { from_json(body) }
+    if reading.quirks.form_answers && first(body).is_some_and(|b| b != b'{') {
+        read_form(body)
+    } else {
+        from_json(body)
+    }
 }
 
 /// An object and nothing else: serde would take an array for the fields in their order.

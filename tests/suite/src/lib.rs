@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod call;
+pub mod clients;
 pub mod host;
 pub mod html;
 pub mod issuer;
