@@ -2,18 +2,21 @@
 
 use super::cache::{Cache, Found};
 use super::key::{Held, Place, VaultKey};
+use super::minted::Minted;
 use super::refresh::{Age, Flights};
 use super::tokens::Tokens;
+use super::wanted::Wanted;
 use super::{GrantRow, Rows, RowsError};
-use crate::audit::{Trail, Unwritable, Written};
+use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
 use crate::identity::Binding;
-use crate::ids::{Account, AgentName, GrantId, ProviderName, Scopes, UserId};
+use crate::ids::{Account, AgentName, GrantId, Malformed, ProviderName, Scopes, UserId};
 use crate::oauth::{OAuth, OAuthError, Provider, TokenSet};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
 use serde::Serialize;
+use serde_json::json;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -36,6 +39,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) cache: Cache,
     pub(super) flights: Flights,
+    pub(super) minted: Minted,
     /// Whoever changes rows of a place holds its turn over the durable write and the cache, so that both see changes
     /// in one order. Many places share a turn; readers take none.
     turns: Vec<Mutex<()>>,
@@ -56,6 +60,9 @@ pub struct Grant {
     pub provider: ProviderName,
     /// What was asked for.
     pub asked: Scopes,
+    /// For which resources it was asked (RFC 8707).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// What the provider granted.
     pub granted: Scopes,
     /// When the user agreed, in milliseconds since 1970.
@@ -75,6 +82,7 @@ impl Grant {
             user: row.user.clone(),
             provider: row.provider.clone(),
             asked: row.asked.clone(),
+            resources: row.resources.clone(),
             granted: row.granted.clone(),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -130,6 +138,8 @@ pub enum GrantStatus {
 pub struct Token {
     /// The token.
     pub secret: SharedSecret,
+    /// What it may be used for, as far as is known.
+    pub scopes: Scopes,
     /// When it expires; none when the provider did not say.
     pub expires_at: Option<Timestamp>,
 }
@@ -147,8 +157,17 @@ pub enum VaultError {
     #[error("the provider did not grant `{}`", .0.joined())]
     Short(Scopes),
     /// The provider could not be reached, or refused.
-    #[error("the provider did not renew the token")]
+    #[error("the provider gave no token")]
     Provider(#[source] Arc<OAuthError>),
+    /// The user's own token, by which one on their behalf is had, has expired.
+    #[error("the user's own token has expired; they must sign in again, and the agent be called with the new token")]
+    SignInAgain,
+    /// There is no token of the user's that could be exchanged.
+    #[error("{0}")]
+    NoUserToken(String),
+    /// What is asked for cannot be sent.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// The audit trail cannot be written, so nothing was done.
     #[error("nothing is done that cannot be written down")]
     Unwritable(#[from] Unwritable),
@@ -188,12 +207,13 @@ impl Vault {
         }
         let turns = (0..64).map(|_| Mutex::new(())).collect();
         let flights = Flights::default();
-        let parts = Parts { rows, sealer, oauth, providers, trail, account, clock, cache, flights, turns };
+        let minted = Minted::default();
+        let parts = Parts { rows, sealer, oauth, providers, trail, account, clock, cache, flights, minted, turns };
         Ok(Arc::new(Self { parts: Arc::new(parts) }))
     }
 
     /// Whether the bound agent has what it wants of the bound user at this provider. From memory; never waits.
-    pub fn status(&self, binding: &Binding, provider: &ProviderName, wanted: &Scopes) -> GrantStatus {
+    pub fn status(&self, binding: &Binding, provider: &ProviderName, wanted: &Wanted) -> GrantStatus {
         let Some(key) = VaultKey::of(&self.parts.account, binding, provider) else { return GrantStatus::Missing };
         match self.parts.cache.covering(key.place(), wanted) {
             Found::Covered(held) => {
@@ -217,7 +237,7 @@ impl Vault {
         &self,
         written: &Written<'_>,
         provider: &Arc<Provider>,
-        wanted: &Scopes,
+        wanted: &Wanted,
     ) -> Result<Token, VaultError> {
         let parts = &self.parts;
         let who = written.binding();
@@ -267,7 +287,7 @@ impl Vault {
         &self,
         written: &Written<'_>,
         provider: &Provider,
-        asked: &Scopes,
+        asked: &Wanted,
         tokens: TokenSet,
     ) -> Result<GrantId, VaultError> {
         let who = written.binding();
@@ -280,30 +300,72 @@ impl Vault {
             user,
             provider: provider.name.clone(),
             // A provider that names no scopes granted what was asked (RFC 6749 §5.1).
-            granted: tokens.scopes.clone().unwrap_or_else(|| asked.clone()),
-            asked: asked.clone(),
+            granted: tokens.scopes.clone().unwrap_or_else(|| asked.scopes.clone()),
+            asked: asked.scopes.clone(),
+            resources: asked.resources().to_vec(),
             created_at: now,
             updated_at: now,
             expires_at: tokens.expires_in.map(|lifetime| now.plus(lifetime)),
             generation: 1,
+            renewing_since: None,
             sealed: Vec::new(),
         };
-        let parts = self.parts.clone();
+        let (parts, asked) = (self.parts.clone(), asked.clone());
         let work = tokio::spawn(async move {
             let _turn = parts.turn(key.place()).await;
             let mut row = row;
-            if let Some(earlier) = parts.cache.asked(key.place(), &row.asked) {
+            if let Some(earlier) = parts.cache.asked(key.place(), &asked) {
                 row.id = earlier.row.id;
                 row.generation = earlier.row.generation + 1;
             }
             let id = row.id;
-            let held = key.seal(&parts.sealer, row, &Tokens::new(&tokens.access, tokens.refresh.as_ref()))?;
+            let held = key.seal(&parts.sealer, row, &Tokens::new(&tokens.access, tokens.refresh.as_ref(), None))?;
             parts.rows.put(held.row.clone()).await?;
             parts.cache.put(key.place().clone(), Arc::new(held));
             parts.flights.forget(id);
             Ok(id)
         });
         work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// Forgets what the bound user granted the bound agent for this question, so that they are asked anew: every grant that
+    /// would have answered it. Returns how many. Done even if the caller goes away meanwhile.
+    ///
+    /// The provider is not told. Some end all that the user granted to the client with one token (Google does), and being
+    /// told late, that would end the new grant, too.
+    ///
+    /// # Errors
+    /// [`VaultError`]; some may be gone then.
+    pub async fn forget(
+        &self,
+        who: &Arc<Binding>,
+        provider: &ProviderName,
+        wanted: &Wanted,
+    ) -> Result<usize, VaultError> {
+        let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
+        let detail = json!({ "scopes": wanted.scopes, "resources": wanted.resources(), "why": "asked to ask anew" });
+        let attempt = self.parts.trail.open(who, Action::new(codes::GRANT_REVOKE, provider.as_str()).with(detail))?;
+        let (parts, wanted) = (self.parts.clone(), wanted.clone());
+        let work = tokio::spawn(async move {
+            let result = match attempt.written().await {
+                Ok(_) => parts.forget(key.place(), &wanted).await,
+                Err(error) => Err(error.into()),
+            };
+            attempt.close(match &result {
+                Ok(count) => Outcome::allowed_with(format!("{count} forgotten")),
+                Err(error) => Outcome::failed(with_cause(error)),
+            });
+            result
+        });
+        work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// What the bound user was asked for already by the bound agent, for the same resources: with a provider that merges
+    /// grants, the next question is for these as well, and its answer is one token for all.
+    pub fn asked_before(&self, who: &Binding, provider: &ProviderName, wanted: &Wanted) -> Scopes {
+        let Some(key) = VaultKey::of(&self.parts.account, who, provider) else { return Scopes::default() };
+        let held = self.parts.cache.at(key.place(), wanted.resources());
+        held.iter().flat_map(|held| held.row.asked.iter().cloned()).collect()
     }
 
     /// Every grant, newest first.
@@ -326,6 +388,20 @@ impl Vault {
 }
 
 impl Parts {
+    async fn forget(&self, place: &Place, wanted: &Wanted) -> Result<usize, VaultError> {
+        let _turn = self.turn(place).await;
+        let mut count = 0;
+        for held in self.cache.at(place, wanted.resources()) {
+            if held.row.asked.covers(&wanted.scopes) || held.usable.covers(&wanted.scopes) {
+                self.rows.remove(held.row.id).await?;
+                self.cache.remove(held.row.id);
+                self.flights.forget(held.row.id);
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     pub(super) async fn turn(&self, place: &Place) -> MutexGuard<'_, ()> {
         let mut hasher = DefaultHasher::new();
         place.hash(&mut hasher);
@@ -335,5 +411,5 @@ impl Parts {
 }
 
 fn released(held: &Held, tokens: &Tokens) -> Token {
-    Token { secret: Arc::new(tokens.access()), expires_at: held.row.expires_at }
+    Token { secret: Arc::new(tokens.access()), scopes: held.usable.clone(), expires_at: held.row.expires_at }
 }

@@ -99,7 +99,7 @@ impl Held {
 }
 
 /// Names the form of the associated data; changes when anything below does.
-const SCHEMA: &[u8] = b"attache vault 1";
+const SCHEMA: &[u8] = b"attache vault 2";
 /// The kind of row, so that another kind sealed under the same place can never pass for one.
 const KIND: &[u8] = b"oauth2 grant";
 
@@ -110,6 +110,7 @@ fn facts_of(row: &GrantRow) -> Vec<u8> {
     push_part(&mut facts, &row.id.bytes());
     push_part(&mut facts, &row.generation.to_be_bytes());
     push_part(&mut facts, row.asked.joined().as_bytes());
+    push_part(&mut facts, row.resources.join(" ").as_bytes());
     push_part(&mut facts, row.granted.joined().as_bytes());
     push_part(&mut facts, &row.created_at.millis().to_be_bytes());
     push_part(&mut facts, &row.updated_at.millis().to_be_bytes());
