@@ -7,14 +7,14 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, Verifier, WatTable};
+use crate::identity::{HostKey, HostKeyError, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::Providers;
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, VaultParts};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ pub struct Host {
     pub directory: Arc<Directory>,
     /// Who asks.
     pub verifier: Arc<Verifier>,
+    /// What the host says of its workloads to others.
+    pub issuer: Arc<WorkloadIssuer>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -65,6 +67,9 @@ pub enum StartError {
     /// The host's own key.
     #[error("the host key cannot be used")]
     HostKey(#[source] HostKeyError),
+    /// The keys that sign tokens about workloads.
+    #[error("the keys for workload tokens cannot be used")]
+    Issuer(#[source] IssuerError),
     /// The key ring.
     #[error("the key ring cannot be used")]
     KeyRing(#[source] KeyRingError),
@@ -111,6 +116,9 @@ impl Host {
         let data = settings.data_dir.clone();
         make_private(&data).map_err(|source| StartError::DataDir { path: data.clone(), source })?;
         let key = HostKey::open_or_create(&data.join("host.key")).map_err(StartError::HostKey)?;
+        let issuer = WorkloadIssuer::open_or_create(&data.join("tokens.pem"), &settings.public_url)
+            .map(Arc::new)
+            .map_err(StartError::Issuer)?;
         let store = Store::open(&data.join("attache.db")).map_err(StartError::Store)?;
         let components = Components::open(&data.join("components")).map_err(StartError::Store)?;
         let ring = KeyRing::open_or_create(&data.join("keyring.toml")).map_err(StartError::KeyRing)?;
@@ -124,21 +132,23 @@ impl Host {
 
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
-        let oauth = OAuth::new(client.clone(), clock.clone());
+        let oauth = OAuth::new(client.clone(), issuer.clone(), clock.clone());
         let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), Arc::new(agent.terms.clone()))).collect();
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
             .await
             .map_err(StartError::Directory)?;
         let providers = Providers::configured(settings.providers.values().cloned());
-        let vault = Vault::load(
-            store.clone(),
-            sealer.clone(),
-            oauth.clone(),
-            providers.clone(),
-            trail.clone(),
-            settings.account.clone(),
-            clock.clone(),
-        )
+        let vault = Vault::load(VaultParts {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            oauth: oauth.clone(),
+            issuer: issuer.clone(),
+            providers: providers.clone(),
+            directory: directory.clone(),
+            trail: trail.clone(),
+            account: settings.account.clone(),
+            clock: clock.clone(),
+        })
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
@@ -153,6 +163,7 @@ impl Host {
             settings.public_url.clone(),
             clock.clone(),
         );
+        tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
@@ -169,6 +180,7 @@ impl Host {
             clock,
             directory,
             verifier,
+            issuer,
             trail,
             oauth,
             providers,

@@ -11,7 +11,7 @@ use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Written, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentError, Consents, Question, SessionStatus};
 use crate::directory::Directory;
-use crate::egress::{self, Destinations, Passage, Placement};
+use crate::egress::{self, Attach, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
 use crate::ids::{ConsentId, CredentialId, Scopes};
 use crate::oauth::Provider;
@@ -191,6 +191,7 @@ impl Broker for Desk {
             let outcome = if self.0.directory.terms(who.agent().name()).reveal {
                 let written = attempt.written().await.map_err(unwritable)?;
                 match self.0.credential(&written, &permit).await {
+                    Ok((_, Token { prover: Some(_), .. })) => Err(bound_to_a_key(&permit)),
                     Ok((_, token)) => Ok(token),
                     Err(VaultOr::Vault(error)) => Err(refuse_vault(error)),
                     Err(VaultOr::Refused(refusal)) => Err(refusal),
@@ -278,19 +279,6 @@ impl Parts {
         wanted: &Wanted,
         asked: &Asked,
     ) -> Refusal {
-        let merged;
-        let wanted = if provider.merges_scopes() && !asked.force {
-            // What an operator has since taken away is not asked for again.
-            let before = self.vault.asked_before(who, &provider.name, wanted);
-            let terms = self.directory.terms(who.agent().name());
-            let most = terms.provider(&provider.name).map(|bound| bound.scopes.clone()).unwrap_or_default();
-            let beyond = most.missing(&before);
-            merged = wanted
-                .with_scopes(wanted.scopes.iter().cloned().chain(beyond.missing(&before).iter().cloned()).collect());
-            &merged
-        } else {
-            wanted
-        };
         let question = Question {
             wanted,
             return_url: asked.return_url.as_deref(),
@@ -357,8 +345,9 @@ impl Parts {
         if let (Way::Grant(wanted), Some(provider)) = (&permit.way, self.providers.oauth2(&permit.provider)) {
             self.granted(who, &provider, wanted, &Asked::of(ask, ask.return_url())).await?;
         }
-        let (_, token) = match self.credential(&written, permit).await {
-            Ok(found) => found,
+        let token = match self.credential(&written, permit).await {
+            Ok((_, Token { prover: Some(_), .. })) => return Err(bound_to_a_key(permit)),
+            Ok((_, token)) => token,
             Err(error) => {
                 return Err(self.refuse_credential(who, permit, error, &Asked::of(ask, ask.return_url())).await);
             }
@@ -411,7 +400,7 @@ impl Parts {
         let written = attempt.written().await.map_err(unwritable)?;
         let result = match self.credential(&written, &permit).await {
             Ok((provider, token)) => {
-                let attach = Some((placement(&provider), token.secret));
+                let attach = Some(self.attach(&provider, token));
                 self.carry(outbound, provider.destinations(), attach).await
             }
             Err(error) => {
@@ -421,6 +410,15 @@ impl Parts {
         };
         self.close(who, attempt, &result);
         result
+    }
+
+    /// How this credential is put into a request.
+    fn attach(&self, provider: &CredentialProvider, token: Token) -> Attach {
+        match (provider, token.prover) {
+            (CredentialProvider::Oauth2(_), Some(prover)) => Attach::Dpop(token.secret, prover),
+            (CredentialProvider::Oauth2(_), None) => Attach::Placed(Placement::Bearer, token.secret),
+            (CredentialProvider::ApiKey(provider), _) => Attach::Placed(provider.placement, token.secret),
+        }
     }
 
     /// Closes a request's attempt, and counts it where it was refused for what the guest asked.
@@ -450,7 +448,7 @@ impl Parts {
         &self,
         outbound: Outbound,
         destinations: &Destinations,
-        attach: Option<(Placement, crate::secret::SharedSecret)>,
+        attach: Option<Attach>,
     ) -> Result<http::Response<Body>, Refusal> {
         let Outbound { request, connect_timeout, first_byte_timeout, between_bytes_timeout, .. } = outbound;
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };
@@ -495,11 +493,13 @@ impl From<Refusal> for VaultOr {
     }
 }
 
-fn placement(provider: &CredentialProvider) -> Placement {
-    match provider {
-        CredentialProvider::Oauth2(_) => Placement::Bearer,
-        CredentialProvider::ApiKey(provider) => provider.placement,
-    }
+/// The key stays with the host, and the bytes of the token are worth nothing without it.
+fn bound_to_a_key(permit: &Permit) -> Refusal {
+    Refusal::NotConfigured(format!(
+        "tokens of provider `{}` are bound to a key of this host, so their bytes are of no use elsewhere; an operator sets \
+         `dpop = \"never\"` for it",
+        permit.provider
+    ))
 }
 
 impl Acquire {

@@ -4,6 +4,7 @@ use super::{Acquire, Body, Flow, Kind, Refusal};
 use crate::audit::{Action, Outcome, Unwritable, codes};
 use crate::consent::ConsentError;
 use crate::egress::CarryError;
+use crate::oauth::OAuthError;
 use crate::vault::VaultError;
 use serde_json::json;
 
@@ -17,8 +18,13 @@ pub(super) fn refuse_vault(error: VaultError) -> Refusal {
             Refusal::Denied("the user has not granted this, or has revoked it".into())
         }
         VaultError::Short(missing) => Refusal::InsufficientScopes(missing.to_vec()),
-        VaultError::Provider(error) => Refusal::ProviderRefused(error.to_string()),
-        VaultError::SignInAgain => Refusal::SignInRequired(error.to_string()),
+        VaultError::Provider(error) => match &*error {
+            OAuthError::Unreachable(_) => Refusal::Unavailable(error.to_string()),
+            OAuthError::Asked(_) => Refusal::InvalidRequest(error.to_string()),
+            OAuthError::Configuration(_) => Refusal::NotConfigured(error.to_string()),
+            _ => Refusal::ProviderRefused(error.to_string()),
+        },
+        VaultError::SignInAgain(_) => Refusal::SignInRequired(error.to_string()),
         VaultError::NoUserToken(why) => Refusal::Denied(why),
         VaultError::Malformed(error) => Refusal::InvalidRequest(error.to_string()),
         error => {

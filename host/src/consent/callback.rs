@@ -243,7 +243,7 @@ impl Parts {
 
     /// Binds the agent that asked and the user who is there, and opens the attempt to store what was granted.
     pub(super) fn bound(&self, session: &ConsentSession, user: &User) -> Result<Attempt, ConsentError> {
-        let agent = match self.directory.resolve(&session.agent) {
+        let agent = match self.agent(session) {
             Ok(agent) => agent,
             Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
         };
@@ -267,8 +267,12 @@ impl Parts {
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);
-        let tokens = self.oauth.exchange(&provider, Proofs::default(), code, &verifier, &redirect_uri).await?;
-        self.vault.keep(&written, &provider, &session.wanted()?, tokens).await?;
+        let prover = self.vault.prover_for(&provider).await?;
+        let workload = attempt.binding().workload();
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
+        let tokens = self.oauth.exchange(&provider, proofs, code, &verifier, &redirect_uri).await?;
+        let key = prover.as_ref().map(|prover| &**prover.key());
+        self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
         Ok(())
     }
 }

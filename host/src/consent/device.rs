@@ -16,13 +16,15 @@ use crate::audit::{Outcome, codes, with_cause};
 use crate::clock::Timestamp;
 use crate::identity::{User, VerifiedUser};
 use crate::ids::ConsentId;
+use crate::jose::DpopKey;
 use crate::oauth::{DeviceAnswer, More, OAuthError, Proofs, TokenSet};
+use crate::seal::SealError;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// How often the loop looks for sessions that are due.
 const ROUND: Duration = Duration::from_secs(1);
@@ -48,15 +50,19 @@ pub struct DeviceCodes {
 }
 
 /// What is sealed for the session: the codes, and the one that only the host may know.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 struct Kept {
-    device_code: Zeroizing<String>,
+    device_code: String,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
     interval: u64,
+    #[zeroize(skip)]
     expires_at: Timestamp,
+    /// The key that the tokens will be bound to, if they will.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 const DEVICE: &str = "device";
@@ -118,14 +124,19 @@ impl Consents {
         let wishes = parts.wishes(&session)?;
         let more = More { resources: session.resources.clone(), parameters: wishes.parameters, ..More::default() };
         let now = parts.clock.now();
-        let got = parts.oauth.device_authorization(&provider, Proofs::default(), &session.scopes, &more).await?;
+        let workload = parts.workload(&session)?;
+        let prover = parts.vault.prover_for(&provider).await?;
+        let proofs = Proofs { workload: Some(&workload), dpop: None };
+        let got = parts.oauth.device_authorization(&provider, proofs, &session.scopes, &more).await?;
+        let key = prover.map(|prover| prover.key().to_secret()).transpose().map_err(|_| SealError::Failed)?;
         let kept = Kept {
-            device_code: Zeroizing::new(got.device_code.expose_text().unwrap_or_default().to_owned()),
+            device_code: got.device_code.expose_text().unwrap_or_default().to_owned(),
             user_code: got.user_code,
             verification_uri: got.verification_uri.into(),
             verification_uri_complete: got.verification_uri_complete.map(Into::into),
             interval: got.interval.as_secs().max(1),
             expires_at: now.plus(got.expires_in).min(session.expires_at),
+            key: key.and_then(|key| key.expose_text().map(str::to_owned)),
         };
         let plain = serde_json::to_string(&kept).map(Secret::from_text).map_err(|_| ConsentError::Stopped)?;
         session.sealed_code = Some(parts.seal(&session, DEVICE, &plain)?);
@@ -169,16 +180,21 @@ impl Consents {
 }
 
 impl Kept {
-    fn codes(self) -> DeviceCodes {
-        let Self { user_code, verification_uri, verification_uri_complete, interval, expires_at, .. } = self;
-        DeviceCodes { user_code, verification_uri, verification_uri_complete, interval, expires_at }
+    fn codes(&self) -> DeviceCodes {
+        DeviceCodes {
+            user_code: self.user_code.clone(),
+            verification_uri: self.verification_uri.clone(),
+            verification_uri_complete: self.verification_uri_complete.clone(),
+            interval: self.interval,
+            expires_at: self.expires_at,
+        }
     }
 }
 
 impl Parts {
     /// The codes of a session whose user has yet to decide.
     pub(super) fn device_codes(&self, session: &ConsentSession) -> Result<Option<DeviceCodes>, ConsentError> {
-        Ok(self.kept(session)?.map(Kept::codes))
+        Ok(self.kept(session)?.as_ref().map(Kept::codes))
     }
 
     fn kept(&self, session: &ConsentSession) -> Result<Option<Kept>, ConsentError> {
@@ -187,9 +203,7 @@ impl Parts {
         }
         let Some(sealed) = &session.sealed_code else { return Ok(None) };
         let plain = self.unseal(session, DEVICE, sealed)?;
-        serde_json::from_slice(plain.expose())
-            .map(Some)
-            .map_err(|_| ConsentError::Seal(crate::seal::SealError::Unreadable))
+        serde_json::from_slice(plain.expose()).map(Some).map_err(|_| ConsentError::Seal(SealError::Unreadable))
     }
 
     /// Goes on asking after a restart, as soon as the user is there again.
@@ -216,12 +230,23 @@ impl Parts {
         }
         let again = |interval: Duration| self.watch(id, user.clone(), interval);
         let provider = self.provider(&session.provider)?;
-        let code = Secret::from_text(kept.device_code.as_str().to_owned());
-        match self.oauth.device_token(&provider, Proofs::default(), &code).await {
+        let code = Secret::from_text(kept.device_code.clone());
+        let key = match &kept.key {
+            Some(key) => Some(Arc::new(
+                DpopKey::from_secret(&Secret::from_text(key.clone())).map_err(|_| SealError::Unreadable)?,
+            )),
+            None => None,
+        };
+        let prover = key.clone().map(|key| self.oauth.prover(key));
+        let workload = self.workload(&session)?;
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
+        match self.oauth.device_token(&provider, proofs, &code).await {
             Ok(DeviceAnswer::Pending) => again(watched.interval),
             // And a provider that cannot be reached is asked more slowly (RFC 8628 §3.5).
             Ok(DeviceAnswer::SlowDown) | Err(OAuthError::Unreachable(_)) => again(watched.interval + SLOWER),
-            Ok(DeviceAnswer::Granted(tokens)) => return self.device_granted(session, user, *tokens).await,
+            Ok(DeviceAnswer::Granted(tokens)) => {
+                return self.device_granted(session, user, *tokens, key.as_deref()).await;
+            }
             Ok(DeviceAnswer::Expired) => return self.device_failed(session, &user, ConsentError::Expired).await,
             Ok(DeviceAnswer::Denied) => {
                 let error = ConsentError::Declined { error: "access_denied".into() };
@@ -249,9 +274,10 @@ impl Parts {
         session: ConsentSession,
         user: User,
         tokens: TokenSet,
+        key: Option<&DpopKey>,
     ) -> Result<(), ConsentError> {
         let mut session = self.claim(session, &user).await?;
-        let result = self.device_keep(&session, &user, tokens).await;
+        let result = self.device_keep(&session, &user, tokens, key).await;
         let kept = result.is_ok();
         session.stage = if kept { Stage::Completed } else { Stage::Failed };
         if let Err(error) = self.sessions.advance(Stage::Exchanging, session.clone()).await {
@@ -260,12 +286,18 @@ impl Parts {
         result
     }
 
-    async fn device_keep(&self, session: &ConsentSession, user: &User, tokens: TokenSet) -> Result<(), ConsentError> {
+    async fn device_keep(
+        &self,
+        session: &ConsentSession,
+        user: &User,
+        tokens: TokenSet,
+        key: Option<&DpopKey>,
+    ) -> Result<(), ConsentError> {
         let attempt = self.bound(session, user)?;
         let result = async {
             let written = attempt.written().await?;
             let provider = self.provider(&session.provider)?;
-            self.vault.keep(&written, &provider, &session.wanted()?, tokens).await?;
+            self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
             Ok::<_, ConsentError>(())
         };
         let result = result.await;

@@ -6,9 +6,9 @@ use super::session::{ConsentSession, Stage, Wishes};
 use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::Directory;
-use crate::identity::{Binding, User, VerifiedUser};
-use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
+use crate::directory::{Directory, RegisteredAgent, Unresolved};
+use crate::identity::{Binding, User, VerifiedUser, Workload};
+use crate::ids::{AgentName, ConsentId, ProviderName, UserId, sha256};
 use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
@@ -317,7 +317,9 @@ impl Consents {
                 more: More { resources: session.resources.clone(), parameters: wishes.parameters, ..More::default() },
                 force: wishes.force,
             };
-            let url = parts.oauth.authorization_url(&provider, Proofs::default(), &request).await?;
+            let workload = parts.workload(&session)?;
+            let proofs = Proofs { workload: Some(&workload), dpop: None };
+            let url = parts.oauth.authorization_url(&provider, proofs, &request).await?;
             let action = action(codes::CONSENT_PROCEED, &session);
             let actor = actor(&session, user);
             if parts.sessions.advance(from, session).await? {
@@ -342,6 +344,15 @@ impl Parts {
     /// Whether this provider asks its users on another device.
     pub(super) fn by_device(&self, provider: &ProviderName) -> bool {
         self.providers.oauth2(provider).is_some_and(|provider| provider.consent == ConsentBy::Device)
+    }
+
+    /// The agent that asked, if it may still run.
+    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
+        Ok(Workload::of(&*self.agent(session)?))
+    }
+
+    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
+        self.directory.resolve(&session.agent)
     }
 
     /// What the agent asked for besides.

@@ -23,7 +23,7 @@ fn get(url: &str) -> Request<Body> {
 fn passage(destinations: &Destinations) -> Passage<'_> {
     Passage {
         destinations,
-        attach: Some((Placement::Bearer, Arc::new(Secret::from_text(CANARY.into())))),
+        attach: Some(Attach::Placed(Placement::Bearer, Arc::new(Secret::from_text(CANARY.into())))),
         connect_timeout: None,
         first_byte_timeout: None,
         between_bytes_timeout: None,
@@ -334,7 +334,7 @@ async fn a_credential_that_fits_no_header_is_not_sent() {
     let upstream = Upstream::answering(|_| response("200 OK", "", "")).await;
     let destinations = to(&upstream.url(""));
     for secret in ["", "two words", "line\r\nx: y", "n\0l", "ümlaut"] {
-        let attach = Some((Placement::Bearer, Arc::new(Secret::from_text(secret.into()))));
+        let attach = Some(Attach::Placed(Placement::Bearer, Arc::new(Secret::from_text(secret.into()))));
         let passage = Passage { attach, ..passage(&destinations) };
         assert_eq!(carry(&client(), passage, get(&upstream.url("/"))).await.err(), Some(CarryError::Credential));
     }

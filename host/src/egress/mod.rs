@@ -15,7 +15,7 @@ mod scrub;
 pub(crate) mod testing;
 mod vetting;
 
-pub use carry::{CarryError, Passage, Placement, carry};
+pub use carry::{Attach, CarryError, Passage, Placement, carry};
 pub use client::{Client, ClientConfig, ClientError};
 pub use destination::{Destination, Destinations, check_url};
 pub use fetch::{Fetch, FetchError, Fetched};

@@ -9,6 +9,7 @@ mod binding;
 mod cache;
 mod documents;
 mod host;
+mod issuer;
 mod jwks;
 mod key;
 mod precheck;
@@ -18,6 +19,7 @@ mod strict;
 mod user;
 mod verify;
 mod wat;
+mod workload;
 #[cfg(test)]
 mod wycheproof;
 
@@ -25,9 +27,11 @@ pub use algorithm::Algorithm;
 pub use authorizer::{Authorizer, ClaimRule, Condition, IssuerRule};
 pub use binding::Binding;
 pub use host::{HostKey, HostKeyError};
+pub use issuer::{AssertError, DIGEST_CLAIM, IssuerError, LONGEST_WORKLOAD_TOKEN, WorkloadIssuer};
 pub use jwks::Documents;
 pub use precheck::TokenType;
 pub use rejected::Rejected;
 pub use user::{AssertedUser, NotAsserted, User};
 pub use verify::{Bearer, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};
+pub use workload::Workload;

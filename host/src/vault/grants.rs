@@ -9,9 +9,11 @@ use super::wanted::Wanted;
 use super::{GrantRow, Rows, RowsError};
 use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::identity::Binding;
+use crate::directory::Directory;
+use crate::identity::{Binding, WorkloadIssuer};
 use crate::ids::{Account, AgentName, GrantId, Malformed, ProviderName, Scopes, UserId};
-use crate::oauth::{OAuth, OAuthError, Provider, TokenSet};
+use crate::jose::{DpopKey, DpopProver};
+use crate::oauth::{OAuth, OAuthError, Provider, TokenSet, TokenType};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
@@ -29,11 +31,35 @@ pub struct Vault {
     pub(super) parts: Arc<Parts>,
 }
 
+/// What a vault is built from.
+pub struct VaultParts {
+    /// Where sealed rows rest.
+    pub rows: Arc<dyn Rows>,
+    /// Seals and opens.
+    pub sealer: Arc<Sealer>,
+    /// Talks to providers.
+    pub oauth: Arc<OAuth>,
+    /// Signs what the host says of its workloads.
+    pub issuer: Arc<WorkloadIssuer>,
+    /// Which credential providers there are.
+    pub providers: Arc<Providers>,
+    /// Which workloads there are.
+    pub directory: Arc<Directory>,
+    /// The audit trail.
+    pub trail: Trail,
+    /// The account that everything belongs to.
+    pub account: Account,
+    /// Time.
+    pub clock: Clock,
+}
+
 pub(super) struct Parts {
     pub(super) rows: Arc<dyn Rows>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) oauth: Arc<OAuth>,
+    pub(super) issuer: Arc<WorkloadIssuer>,
     pub(super) providers: Arc<Providers>,
+    pub(super) directory: Arc<Directory>,
     pub(super) trail: Trail,
     pub(super) account: Account,
     pub(super) clock: Clock,
@@ -142,6 +168,8 @@ pub struct Token {
     pub scopes: Scopes,
     /// When it expires; none when the provider did not say.
     pub expires_at: Option<Timestamp>,
+    /// Makes the proofs that go with it, where it is bound to a key (RFC 9449).
+    pub prover: Option<DpopProver>,
 }
 
 /// Why there is no token, or nothing was kept or revoked.
@@ -159,9 +187,9 @@ pub enum VaultError {
     /// The provider could not be reached, or refused.
     #[error("the provider gave no token")]
     Provider(#[source] Arc<OAuthError>),
-    /// The user's own token, by which one on their behalf is had, has expired.
-    #[error("the user's own token has expired; they must sign in again, and the agent be called with the new token")]
-    SignInAgain,
+    /// The user's own token, by which one on their behalf is had, is over.
+    #[error("{0}; they must sign in again, and the agent be called with the new token")]
+    SignInAgain(&'static str),
     /// There is no token of the user's that could be exchanged.
     #[error("{0}")]
     NoUserToken(String),
@@ -191,15 +219,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Rows`], or [`VaultError::Seal`] when a row names a key that the ring does not have: the host must
     /// not start with the wrong key ring.
-    pub async fn load(
-        rows: Arc<dyn Rows>,
-        sealer: Arc<Sealer>,
-        oauth: Arc<OAuth>,
-        providers: Arc<Providers>,
-        trail: Trail,
-        account: Account,
-        clock: Clock,
-    ) -> Result<Arc<Self>, VaultError> {
+    pub async fn load(parts: VaultParts) -> Result<Arc<Self>, VaultError> {
+        let VaultParts { rows, sealer, oauth, issuer, providers, directory, trail, account, clock } = parts;
         let cache = Cache::default();
         for row in rows.all().await? {
             sealer.check(&row.sealed)?;
@@ -208,7 +229,21 @@ impl Vault {
         let turns = (0..64).map(|_| Mutex::new(())).collect();
         let flights = Flights::default();
         let minted = Minted::default();
-        let parts = Parts { rows, sealer, oauth, providers, trail, account, clock, cache, flights, minted, turns };
+        let parts = Parts {
+            rows,
+            sealer,
+            oauth,
+            issuer,
+            providers,
+            directory,
+            trail,
+            account,
+            clock,
+            cache,
+            flights,
+            minted,
+            turns,
+        };
         Ok(Arc::new(Self { parts: Arc::new(parts) }))
     }
 
@@ -257,11 +292,11 @@ impl Vault {
             let settled = renewed.take().filter(|(id, _)| *id == held.row.id).map(|(_, result)| result);
             match (age, settled) {
                 (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(()))) => {
-                    return Ok(released(&held, &tokens));
+                    return parts.released(&held, &tokens);
                 }
                 (Age::Over, Some(Err(error))) => return Err(error),
                 (Age::Due, None) if parts.flights.resting(held.row.id, parts.clock.now()) => {
-                    return Ok(released(&held, &tokens));
+                    return parts.released(&held, &tokens);
                 }
                 (age, None) => {
                     drop(tokens);
@@ -279,7 +314,8 @@ impl Vault {
 
     /// Keeps the tokens of a consent that was just given, in place of an earlier one for the same question.
     ///
-    /// Durable when it returns, and done even if the caller goes away meanwhile.
+    /// `key` is the one that they are bound to, if they are. Durable when it returns, and done even if the caller goes away
+    /// meanwhile.
     ///
     /// # Errors
     /// [`VaultError`]; nothing was kept then.
@@ -289,8 +325,10 @@ impl Vault {
         provider: &Provider,
         asked: &Wanted,
         tokens: TokenSet,
+        key: Option<&DpopKey>,
     ) -> Result<GrantId, VaultError> {
         let who = written.binding();
+        let plain = Tokens::of(&tokens, tokens.refresh.as_ref(), key)?;
         let key = VaultKey::of(&self.parts.account, who, &provider.name).ok_or(VaultError::Missing)?;
         let user = who.user().ok_or(VaultError::Missing)?.id().clone();
         let now = self.parts.clock.now();
@@ -319,13 +357,21 @@ impl Vault {
                 row.generation = earlier.row.generation + 1;
             }
             let id = row.id;
-            let held = key.seal(&parts.sealer, row, &Tokens::new(&tokens.access, tokens.refresh.as_ref(), None))?;
+            let held = key.seal(&parts.sealer, row, &plain)?;
             parts.rows.put(held.row.clone()).await?;
             parts.cache.put(key.place().clone(), Arc::new(held));
             parts.flights.forget(id);
             Ok(id)
         });
         work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// Makes the proofs for a new grant or token, with a new key, where this provider binds tokens to keys (RFC 9449).
+    ///
+    /// # Errors
+    /// Discovery's, and [`OAuthError::Configuration`] where no key can be made.
+    pub async fn prover_for(&self, provider: &Provider) -> Result<Option<DpopProver>, OAuthError> {
+        self.parts.prover_for(provider).await
     }
 
     /// Forgets what the bound user granted the bound agent for this question, so that they are asked anew: every grant that
@@ -360,14 +406,6 @@ impl Vault {
         work.await.unwrap_or(Err(VaultError::Stopped))
     }
 
-    /// What the bound user was asked for already by the bound agent, for the same resources: with a provider that merges
-    /// grants, the next question is for these as well, and its answer is one token for all.
-    pub fn asked_before(&self, who: &Binding, provider: &ProviderName, wanted: &Wanted) -> Scopes {
-        let Some(key) = VaultKey::of(&self.parts.account, who, provider) else { return Scopes::default() };
-        let held = self.parts.cache.at(key.place(), wanted.resources());
-        held.iter().flat_map(|held| held.row.asked.iter().cloned()).collect()
-    }
-
     /// Every grant, newest first.
     pub fn grants(&self) -> Vec<Grant> {
         self.grants_where(&GrantFilter::default())
@@ -388,6 +426,30 @@ impl Vault {
 }
 
 impl Parts {
+    fn released(&self, held: &Held, tokens: &Tokens) -> Result<Token, VaultError> {
+        Ok(Token {
+            secret: Arc::new(tokens.access()),
+            scopes: held.usable.clone(),
+            expires_at: held.row.expires_at,
+            prover: if tokens.kind() == TokenType::Dpop { self.prover_of(tokens)? } else { None },
+        })
+    }
+
+    pub(super) async fn prover_for(&self, provider: &Provider) -> Result<Option<DpopProver>, OAuthError> {
+        if !self.oauth.binds_tokens(provider).await? {
+            return Ok(None);
+        }
+        let key = DpopKey::generate().map_err(|error| OAuthError::Configuration(error.to_string()))?;
+        Ok(Some(self.oauth.prover(Arc::new(key))))
+    }
+
+    /// Of the key that the tokens are bound to.
+    pub(super) fn prover_of(&self, tokens: &Tokens) -> Result<Option<DpopProver>, VaultError> {
+        let Some(key) = tokens.key() else { return Ok(None) };
+        let key = DpopKey::from_secret(&key).map_err(|_| SealError::Unreadable)?;
+        Ok(Some(self.oauth.prover(Arc::new(key))))
+    }
+
     async fn forget(&self, place: &Place, wanted: &Wanted) -> Result<usize, VaultError> {
         let _turn = self.turn(place).await;
         let mut count = 0;
@@ -408,8 +470,4 @@ impl Parts {
         let at = usize::try_from(hasher.finish() % self.turns.len() as u64).unwrap_or(0);
         self.turns[at].lock().await
     }
-}
-
-fn released(held: &Held, tokens: &Tokens) -> Token {
-    Token { secret: Arc::new(tokens.access()), scopes: held.usable.clone(), expires_at: held.row.expires_at }
 }

@@ -2,7 +2,7 @@
 //! token is exchanged for (RFC 8693, RFC 7523).
 //!
 //! They are obtained when they are needed and rest in memory only, under a name that holds everything they depend on, the
-//! executing bytes and the user's very token included. One flight each, whoever asks and whoever goes away. A host that
+//! executing bytes and the user's very token included: a workload's tokens are its own, whoever it serves. One flight each, whoever asks and whoever goes away. A host that
 //! starts anew knows none of them.
 
 use super::grants::{Parts, Token, Vault, VaultError};
@@ -11,13 +11,14 @@ use super::wanted::Wanted;
 use crate::audit::{Action, Attempt, Outcome, Written, codes, with_cause};
 use crate::clock::Timestamp;
 use crate::identity::{Binding, VerifiedUser};
-use crate::ids::{AgentName, ProviderName, Scopes, UserId, hex, sha256};
-use crate::oauth::{ActChain, ActorToken, Exchange, Proofs, Provider, TokenSet, token_types};
+use crate::ids::{AgentName, Scopes, UserId, sha256};
+use crate::jose::{DpopProver, SigningAlgorithm};
+use crate::oauth::{ActChain, ActorToken, Exchange, OAuthError, Proofs, Provider, TokenSet, TokenType, token_types};
 use crate::providers::ApiKeyProvider;
 use crate::seal::push_part;
-use crate::secret::{Secret, SharedSecret};
+use crate::secret::SharedSecret;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
-use serde_json::json;
+use serde_json::{Map, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const UNSAID: Duration = Duration::from_secs(5 * 60);
 /// Tokens that are kept of one workload and user; the one that ends first goes. Each is for other scopes or parameters, so
 /// an agent that makes parameters up fills its own part only.
 const MOST: usize = 64;
+/// A token that names the actor is used at once.
+const ACTOR_LIFE: Duration = Duration::from_secs(60);
 
 /// A token to be minted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +94,7 @@ struct Owner {
 
 struct MintedToken {
     secret: SharedSecret,
+    prover: Option<DpopProver>,
     facts: MintedFacts,
     owner: Owner,
     /// As it was configured when this was minted: with another configuration, however alike, it is minted anew.
@@ -132,7 +136,7 @@ impl Vault {
     ) -> Result<Token, VaultError> {
         let token = self.parts.minted(written.binding(), provider, mint).await?;
         let MintedFacts { scopes, expires_at } = token.facts.clone();
-        Ok(Token { secret: token.secret.clone(), scopes, expires_at })
+        Ok(Token { secret: token.secret.clone(), scopes, expires_at, prover: token.prover.clone() })
     }
 
     /// Releases an API key: as it is now, so that one that was changed is the new one.
@@ -140,7 +144,7 @@ impl Vault {
     /// # Errors
     /// None yet.
     pub fn api_key(&self, _written: &Written<'_>, provider: &ApiKeyProvider) -> Result<Token, VaultError> {
-        Ok(Token { secret: provider.key.clone(), scopes: Scopes::default(), expires_at: None })
+        Ok(Token { secret: provider.key.clone(), scopes: Scopes::default(), expires_at: None, prover: None })
     }
 
     /// Forgets minted tokens: of an agent that was suspended or lost a provider, of a user who revokes, of a provider that
@@ -343,7 +347,7 @@ impl Parts {
         let result = self.mint_attempted(&attempt, provider, mint).await;
         attempt.close(match &result {
             Ok(_) => Outcome::allowed(),
-            Err(error @ (VaultError::SignInAgain | VaultError::NoUserToken(_) | VaultError::Malformed(_))) => {
+            Err(error @ (VaultError::SignInAgain(_) | VaultError::NoUserToken(_) | VaultError::Malformed(_))) => {
                 Outcome::refused(with_cause(error))
             }
             Err(error) => Outcome::failed(with_cause(error)),
@@ -362,9 +366,12 @@ impl Parts {
         let now = self.clock.now();
         let wanted = mint.wanted();
         let failed = |error| VaultError::Provider(Arc::new(error));
+        let prover = self.prover_for(provider).await.map_err(failed)?;
+        let workload = who.workload();
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
         let (tokens, user) = match mint {
             Mint::Machine(_) => {
-                let asked = self.oauth.client_credentials(provider, Proofs::default(), &wanted.scopes, wanted.more());
+                let asked = self.oauth.client_credentials(provider, proofs, &wanted.scopes, wanted.more());
                 (asked.await.map_err(failed)?, None)
             }
             Mint::OnBehalfOf(_) => {
@@ -376,12 +383,16 @@ impl Parts {
                     subject_token_type: None,
                     actor: actor.as_ref().map(|(token, kind)| (&**token, *kind)),
                 };
-                let asked =
-                    self.oauth.on_behalf_of(provider, Proofs::default(), &exchange, &wanted.scopes, wanted.more());
-                (asked.await.map_err(failed)?, Some(user.clone()))
+                let asked = self.oauth.on_behalf_of(provider, proofs, &exchange, &wanted.scopes, wanted.more()).await;
+                let tokens = asked.map_err(|error| match error {
+                    OAuthError::GrantGone => VaultError::SignInAgain("the provider takes the user's token no longer"),
+                    error => failed(error),
+                })?;
+                (tokens, Some(user.id().clone()))
             }
         };
-        Ok(Arc::new(kept(tokens, &who, provider, wanted, user.as_ref(), now)))
+        let owner = Owner { agent: who.agent().name().clone(), user };
+        Ok(Arc::new(kept(tokens, owner, provider, wanted, prover, now)))
     }
 
     /// Whoever is named as acting for the user, by the provider's configuration.
@@ -398,7 +409,28 @@ impl Parts {
                 let token = self.minted(who, provider, &own).await?;
                 Ok(Some((token.secret.clone(), token_types::ACCESS_TOKEN)))
             }
-            ActorToken::WorkloadJwt { .. } => Ok(None),
+            ActorToken::WorkloadJwt { audience } => {
+                let failed = |error| VaultError::Provider(Arc::new(error));
+                let audience = match audience {
+                    Some(audience) => audience.clone(),
+                    None => {
+                        self.oauth.server(provider).await.map_err(failed)?.issuer.clone().map(String::from).ok_or_else(
+                            || {
+                                failed(OAuthError::Configuration(format!(
+                                    "provider `{}` has no issuer that an actor token could be for; add `issuer`, or \
+                                 `audience` to `on_behalf_of`",
+                                    provider.name
+                                )))
+                            },
+                        )?
+                    }
+                };
+                let (workload, now) = (who.workload(), self.clock.now());
+                let algorithm = SigningAlgorithm::Es256;
+                let signed = self.issuer.assert(&workload, &audience, algorithm, ACTOR_LIFE, &Map::new(), now);
+                let token = signed.map_err(|error| failed(OAuthError::Configuration(error.to_string())))?;
+                Ok(Some((Arc::new(token), token_types::JWT)))
+            }
         }
     }
 }
@@ -414,26 +446,31 @@ fn subject_of(who: &Binding, now: Timestamp) -> Result<&Arc<VerifiedUser>, Vault
                 .into(),
         )
     })?;
-    if now >= user.expires_at() { Err(VaultError::SignInAgain) } else { Ok(user) }
+    if now >= user.expires_at() {
+        return Err(VaultError::SignInAgain("the user's own token has expired"));
+    }
+    Ok(user)
 }
 
 fn kept(
     tokens: TokenSet,
-    who: &Binding,
+    owner: Owner,
     provider: &Arc<Provider>,
     wanted: &Wanted,
-    user: Option<&Arc<VerifiedUser>>,
+    prover: Option<DpopProver>,
     now: Timestamp,
 ) -> MintedToken {
     let until = now.plus(tokens.expires_in.unwrap_or(UNSAID));
     MintedToken {
         secret: Arc::new(tokens.access),
+        // A server that does not bind says so by the type (RFC 9449 §5).
+        prover: prover.filter(|_| tokens.token_type == TokenType::Dpop),
         facts: MintedFacts {
             // A provider that names no scopes granted what was asked (RFC 6749 §5.1).
             scopes: tokens.scopes.unwrap_or_else(|| wanted.scopes.clone()),
             expires_at: tokens.expires_in.map(|lifetime| now.plus(lifetime)),
         },
-        owner: Owner { agent: who.agent().name().clone(), user: user.map(|user| user.id().clone()) },
+        owner,
         provider: provider.clone(),
         since: now,
         until,

@@ -13,7 +13,7 @@ mod revoke;
 mod tokens;
 mod wanted;
 
-pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError};
+pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError, VaultParts};
 pub use key::VaultKey;
 pub use minted::{Mint, MintedFacts};
 pub use wanted::Wanted;

@@ -17,7 +17,7 @@ use crate::audit::{Action, Attempt, Outcome, codes, with_cause};
 use crate::clock::Timestamp;
 use crate::identity::Binding;
 use crate::ids::{GrantId, Scopes};
-use crate::oauth::{OAuthError, Provider, TokenSet};
+use crate::oauth::{OAuthError, Proofs, Provider, TokenSet};
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use serde_json::json;
 use std::collections::HashMap;
@@ -213,11 +213,14 @@ impl Parts {
         marked?;
         // Counted from before the request: the provider counted from some moment after.
         let now = self.clock.now();
-        match self.oauth.refresh(provider, &refresh).await {
+        let prover = self.prover_of(&tokens)?;
+        let workload = attempt.binding().workload();
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
+        match self.oauth.refresh(provider, proofs, &refresh).await {
             Ok(fresh) => {
                 // Many providers keep the refresh token and do not repeat it (RFC 6749 §6).
                 let next = Some(fresh.refresh.as_ref().unwrap_or(&refresh));
-                let next = Tokens::new(&fresh.access, next, tokens.key().as_ref());
+                let next = Tokens::of(&fresh, next, prover.as_ref().map(|prover| &**prover.key()))?;
                 let next = Arc::new(key.seal(&self.sealer, next_row(&held.row, &fresh, now), &next)?);
                 self.flights.state().unsaved.insert(held.row.id, next.clone());
                 let saved = self.save(key.place(), held, next).await;

@@ -1,11 +1,12 @@
 //! Revoking: gone here first, and for good; then told to the provider (RFC 7009), now or as soon as it answers.
 
-use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError};
+use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError, agent_of};
 use super::key::{Held, Place, RetiredKey};
 use super::{GrantRow, PendingRevocation};
 use crate::audit::{Action, Actor, Outcome, codes, with_cause};
-use crate::ids::{GrantId, UserId};
-use crate::oauth::{Provider, Revoked};
+use crate::identity::Workload;
+use crate::ids::{AgentName, GrantId, UserId};
+use crate::oauth::{Proofs, Provider, Revoked};
 use crate::secret::Secret;
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -167,7 +168,9 @@ impl Parts {
         if deed.written().await.is_err() {
             return false;
         }
-        let result = self.oauth.revoke(provider, token, hint).await;
+        let workload = self.workload_of(row);
+        let proofs = Proofs { workload: workload.as_ref(), dpop: None };
+        let result = self.oauth.revoke(provider, proofs, token, hint).await;
         let (told, outcome) = match &result {
             Ok(Revoked::Told) => (true, Outcome::allowed()),
             Ok(Revoked::NoEndpoint) => (true, Outcome::allowed_with("the provider has no revocation endpoint")),
@@ -175,6 +178,14 @@ impl Parts {
         };
         deed.close(outcome);
         told
+    }
+}
+
+impl Parts {
+    /// The workload of a row, for a provider that knows its clients by that; none that is gone or suspended.
+    fn workload_of(&self, row: &GrantRow) -> Option<Workload> {
+        let name = AgentName::parse(agent_of(&row.workload)).ok()?;
+        self.directory.resolve(&name).ok().map(|agent| Workload::of(&agent))
     }
 }
 

@@ -45,6 +45,12 @@ impl Wanted {
     }
 }
 
+impl From<&Scopes> for Wanted {
+    fn from(scopes: &Scopes) -> Self {
+        scopes.clone().into()
+    }
+}
+
 impl From<Scopes> for Wanted {
     fn from(scopes: Scopes) -> Self {
         Self { scopes, more: More::default() }

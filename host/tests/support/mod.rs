@@ -13,11 +13,11 @@ use attache::consent::{Consents, Landing};
 use attache::directory::{BoundProvider, Deployment, Directory, Terms};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
-use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, TokenSet};
+use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, Server, TokenSet, TokenType};
 use attache::providers::{CredentialProvider, Providers};
 use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
-use attache::vault::{Token, Vault, VaultError};
+use attache::vault::{Mint, Token, Vault, VaultError, VaultParts, Wanted};
 use issuer::{TestIssuer, bearer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,9 +77,9 @@ impl Bench {
         let saas = ThirdParty::start().await;
         let providers = Providers::configured(["google", "slack"].map(|name| saas.provider(name)));
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
-        let oauth = OAuth::new(client, clock.clone());
+        let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
-        let vault = load(&rows, &sealer, &oauth, &providers, &trail, &clock).await.unwrap();
+        let vault = load(&rows, &sealer, &oauth, &providers, &directory, &trail, &clock).await.unwrap();
         let consents = Consents::new(
             sessions.clone(),
             sealer.clone(),
@@ -145,13 +145,31 @@ impl Bench {
     }
 
     /// Keeps tokens as a consent would.
-    pub async fn keep(&self, who: &Arc<Binding>, provider: &str, asked: &Scopes, tokens: TokenSet) -> GrantId {
+    pub async fn keep(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        asked: impl Into<Wanted>,
+        tokens: TokenSet,
+    ) -> GrantId {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        self.vault.keep(&written, &self.provider(provider), asked, tokens).await.unwrap()
+        self.vault.keep(&written, &self.provider(provider), &asked.into(), tokens, None).await.unwrap()
     }
 
-    pub async fn token(&self, who: &Arc<Binding>, provider: &str, wanted: &Scopes) -> Result<Token, VaultError> {
+    /// A token that nobody is asked for.
+    pub async fn minted(&self, who: &Arc<Binding>, provider: &str, mint: &Mint) -> Result<Token, VaultError> {
+        let attempt = self.attempt(who);
+        let written = attempt.written().await.unwrap();
+        self.vault.minted(&written, &self.provider(provider), mint).await
+    }
+
+    pub async fn token(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        wanted: impl Into<Wanted>,
+    ) -> Result<Token, VaultError> {
         self.token_of(&self.vault, who, provider, wanted).await
     }
 
@@ -160,16 +178,16 @@ impl Bench {
         vault: &Vault,
         who: &Arc<Binding>,
         provider: &str,
-        wanted: &Scopes,
+        wanted: impl Into<Wanted>,
     ) -> Result<Token, VaultError> {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        vault.token(&written, &self.provider(provider), wanted).await
+        vault.token(&written, &self.provider(provider), &wanted.into()).await
     }
 
     /// A host that starts anew on the same rows.
     pub async fn restart(&self) -> Result<Arc<Vault>, VaultError> {
-        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.trail, &self.clock).await
+        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.directory, &self.trail, &self.clock).await
     }
 
     pub fn records(&self, action: &str) -> Vec<Record> {
@@ -188,19 +206,22 @@ async fn load(
     sealer: &Arc<Sealer>,
     oauth: &Arc<OAuth>,
     providers: &Arc<Providers>,
+    directory: &Arc<Directory>,
     trail: &Trail,
     clock: &Clock,
 ) -> Result<Arc<Vault>, VaultError> {
-    Vault::load(
-        rows.clone(),
-        sealer.clone(),
-        oauth.clone(),
-        providers.clone(),
-        trail.clone(),
-        Account::parse("test").unwrap(),
-        clock.clone(),
-    )
-    .await
+    let parts = VaultParts {
+        rows: rows.clone(),
+        sealer: sealer.clone(),
+        oauth: oauth.clone(),
+        issuer: workload_issuer(),
+        providers: providers.clone(),
+        directory: directory.clone(),
+        trail: trail.clone(),
+        account: Account::parse("test").unwrap(),
+        clock: clock.clone(),
+    };
+    Vault::load(parts).await
 }
 
 pub fn scopes(text: &str) -> Scopes {
@@ -219,6 +240,8 @@ pub fn tokens(access: &str, refresh: Option<&str>) -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
+        token_type: TokenType::Bearer,
+        issued_token_type: None,
     }
 }
 
@@ -239,31 +262,34 @@ pub fn query(url: &url::Url, name: &str) -> String {
 
 pub fn session_uri(landing: &Landing) -> ConsentId {
     let Landing::ReturnToApp { url } = landing else { panic!("{landing:?}") };
-    ConsentId::from_session_uri(&query(url, "session_uri")).unwrap()
+    ConsentId::from_session_uri(&query(url, "session_id")).unwrap()
 }
 
 impl ThirdParty {
     pub fn provider(&self, name: &str) -> CredentialProvider {
         let name = ProviderName::parse(name).unwrap();
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
+        let server = Server {
+            issuer: Some(Issuer::parse(&self.url).unwrap()),
+            revocation: Some(url("/revoke")),
+            ..Server::new(Some(url("/authorize")), url("/token"))
+        };
+        let authentication = ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into())));
         let provider = Provider {
-            display_name: name.to_string(),
-            name,
-            endpoints: Endpoints::Static {
-                issuer: Some(Issuer::parse(&self.url).unwrap()),
-                authorization: url("/authorize"),
-                token: url("/token"),
-                revocation: Some(url("/revoke")),
-            },
-            client_id: "attache".into(),
-            client_authentication: ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into()))),
-            scopes: Scopes::default(),
             destinations: attache::egress::Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap(),
-            authorize_parameters: Vec::new(),
-            resource: Vec::new(),
-            scope_separator: ' ',
-            offline_scope: None,
+            ..Provider::new(name, Endpoints::Static(Arc::new(server)), "attache", authentication)
         };
         CredentialProvider::Oauth2(Arc::new(provider))
     }
+}
+
+/// The keys that sign tokens about workloads; the same in all tests of a process, since an RSA key takes its time.
+pub fn workload_issuer() -> Arc<attache::identity::WorkloadIssuer> {
+    static ISSUER: std::sync::LazyLock<Arc<attache::identity::WorkloadIssuer>> = std::sync::LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let url = "https://agents.example.com/".parse().unwrap();
+        let path = folder.path().join("tokens.pem");
+        Arc::new(attache::identity::WorkloadIssuer::open_or_create(&path, &url).unwrap())
+    });
+    ISSUER.clone()
 }
