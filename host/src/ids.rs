@@ -335,6 +335,10 @@ random_id! {
     GrantId
 }
 random_id! {
+    /// One workload access token of the API, by which it is named and revoked. Not a secret: the token does not follow from it.
+    WatId
+}
+random_id! {
     /// One credential handle, within the invocation that asked for it.
     CredentialId
 }

@@ -30,6 +30,8 @@ pub mod consent;
 
 pub mod sign_in;
 
+pub mod access;
+
 pub mod broker;
 
 pub mod runtime;

@@ -1,5 +1,6 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
+use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
 use crate::broker::{Desk, DeskParts};
 use crate::clock::Clock;
@@ -7,7 +8,7 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, IssuerError, Verifier, WatTable, WorkloadIssuer};
+use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::Providers;
@@ -33,6 +34,10 @@ pub struct Host {
     pub verifier: Arc<Verifier>,
     /// What the host says of its workloads to others.
     pub issuer: Arc<WorkloadIssuer>,
+    /// Workload access tokens of the API.
+    pub issued: Arc<IssuedWats>,
+    /// Who calls the API, and the access keys.
+    pub door: Arc<Door>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -79,6 +84,9 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
+    /// The access keys.
+    #[error("the access keys cannot be read")]
+    Keys(#[source] KeysError),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -133,10 +141,13 @@ impl Host {
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
         let oauth = OAuth::new(client.clone(), issuer.clone(), clock.clone());
-        let terms = settings.agents.iter().map(|(name, agent)| (name.clone(), Arc::new(agent.terms.clone()))).collect();
-        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), terms, clock.clone())
+        let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
+        let keys = Keys::load(store.clone(), sealer.clone(), settings.account.clone(), clock.clone())
+            .await
+            .map_err(StartError::Keys)?;
+        let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
         let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(VaultParts {
             rows: store.clone(),
@@ -175,12 +186,16 @@ impl Host {
             wats: WatTable::new(clock.clone()),
             lifetime: (settings.engine.deadline + Duration::from_secs(5)).min(Duration::from_secs(600)),
         });
+        let issued = IssuedWats::new(clock.clone());
+        tokio::spawn(IssuedWats::keep_swept(Arc::downgrade(&issued)));
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             clock,
             directory,
             verifier,
             issuer,
+            door,
+            issued,
             trail,
             oauth,
             providers,

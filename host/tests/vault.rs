@@ -24,10 +24,7 @@ async fn a_grant_is_reached_by_its_agent_and_user_at_its_provider_only() {
     for (agent, user) in whom {
         for provider in ["google", "slack"] {
             let who = bench.bind(agent, user).await;
-            assert_eq!(
-                bench.vault.status(&who, &bench.provider(provider).name, &(&wanted).into()),
-                GrantStatus::Missing
-            );
+            assert_eq!(bench.vault.status(&who, &bench.provider(provider), &(&wanted).into()), GrantStatus::Missing);
             assert!(matches!(bench.token(&who, provider, &wanted).await, Err(VaultError::Missing)));
             bench.keep(&who, provider, &wanted, tokens(&format!("{agent} {user} {provider}"), None)).await;
         }
@@ -74,6 +71,7 @@ async fn a_row_copied_over_another_does_not_open() {
                 workload: target.workload.clone(),
                 user: target.user.clone(),
                 provider: target.provider.clone(),
+                client: target.client.clone(),
                 asked: target.asked.clone(),
                 granted: target.granted.clone(),
                 ..source
@@ -134,7 +132,7 @@ async fn a_vault_does_not_start_with_another_key_ring() {
 async fn scopes_are_covered_by_what_was_asked_and_granted() {
     let bench = Bench::new().await;
     let who = bench.bind("calendar", "alice").await;
-    let google = bench.provider("google").name.clone();
+    let google = bench.provider("google");
     let mut wide = tokens("wide", None);
     wide.scopes = Some(scopes("read write admin"));
     bench.keep(&who, "google", &scopes("read write share"), wide).await;
@@ -293,7 +291,7 @@ async fn a_grant_that_the_provider_ended_is_removed() {
     for provider in ["google", "slack"] {
         assert!(matches!(bench.token(&who, provider, &scopes("read")).await, Err(VaultError::GrantGone)));
         assert!(matches!(bench.token(&who, provider, &scopes("read")).await, Err(VaultError::Missing)));
-        let status = bench.vault.status(&who, &bench.provider(provider).name, &scopes("read").into());
+        let status = bench.vault.status(&who, &bench.provider(provider), &scopes("read").into());
         assert_eq!(status, GrantStatus::Missing);
     }
     assert!(bench.rows.rows.lock().unwrap().is_empty());

@@ -188,7 +188,7 @@ impl Broker for Desk {
                 .trail
                 .open(&who, Action::new(codes::REVEAL, permit.provider.as_str()).with(permit.detail()))
                 .map_err(unwritable)?;
-            let outcome = if self.0.directory.terms(who.agent().name()).reveal {
+            let outcome = if self.0.active(&who).is_ok_and(|terms| terms.reveal) {
                 let written = attempt.written().await.map_err(unwritable)?;
                 match self.0.credential(&written, &permit).await {
                     Ok((_, Token { prover: Some(_), .. })) => Err(bound_to_a_key(&permit)),
@@ -262,9 +262,9 @@ impl Parts {
         asked: &Asked,
     ) -> Result<(Scopes, Option<Timestamp>), Refusal> {
         if asked.force {
-            self.vault.forget(who, &provider.name, wanted).await.map_err(refuse_vault)?;
+            self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
         }
-        match self.vault.status(who, &provider.name, wanted) {
+        match self.vault.status(who, provider, wanted) {
             GrantStatus::Granted { scopes, expires_at } => Ok((scopes, expires_at)),
             GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
             GrantStatus::Missing => Err(self.ask_consent(who, provider, wanted, asked).await),
@@ -417,7 +417,7 @@ impl Parts {
         match (provider, token.prover) {
             (CredentialProvider::Oauth2(_), Some(prover)) => Attach::Dpop(token.secret, prover),
             (CredentialProvider::Oauth2(_), None) => Attach::Placed(Placement::Bearer, token.secret),
-            (CredentialProvider::ApiKey(provider), _) => Attach::Placed(provider.placement, token.secret),
+            (CredentialProvider::ApiKey(provider), _) => Attach::Placed(provider.placement.clone(), token.secret),
         }
     }
 
@@ -431,15 +431,15 @@ impl Parts {
 
     async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
         let action = Action::new(codes::EGRESS, resource_of(&outbound.request));
-        if let Err(refusal) = self.active(who) {
-            return Err(self.refused(who, action, refusal));
-        }
+        let terms = match self.active(who) {
+            Ok(terms) => terms,
+            Err(refusal) => return Err(self.refused(who, action, refusal)),
+        };
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
-        let result =
-            match Destinations::parse(self.directory.terms(who.agent().name()).egress.iter().map(String::as_str)) {
-                Ok(allowed) => self.carry(outbound, &allowed, None).await,
-                Err(error) => Err(Refusal::Denied(error.to_string())),
-            };
+        let result = match Destinations::parse(terms.egress.iter().map(String::as_str)) {
+            Ok(allowed) => self.carry(outbound, &allowed, None).await,
+            Err(error) => Err(Refusal::Denied(error.to_string())),
+        };
         self.close(who, attempt, &result);
         result
     }

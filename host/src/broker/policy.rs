@@ -2,12 +2,13 @@
 
 use super::desk::Parts;
 use super::{Acquire, Flow, Kind, Refusal, Wishes};
-use crate::directory::State;
+use crate::directory::Terms;
 use crate::identity::{Binding, User};
 use crate::ids::{ProviderName, Scopes};
 use crate::oauth::More;
-use crate::providers::CredentialProvider;
+use crate::providers::{CredentialProvider, Unusable};
 use crate::vault::{Mint, Wanted};
+use std::sync::Arc;
 
 /// A credential that may be had: at which provider, and in which way. The credential itself stays where it is.
 #[derive(Clone)]
@@ -59,21 +60,20 @@ impl Permit {
 }
 
 impl Parts {
-    /// A binding is a snapshot; an operator who suspends a workload means the invocations that run as well.
-    pub(super) fn active(&self, who: &Binding) -> Result<(), Refusal> {
-        let name = who.agent().name();
-        let active = match who.agent().digest() {
-            Some(_) => self.directory.resolve(name).is_ok(),
-            None => self.directory.entry(name).is_some_and(|entry| entry.state == State::Active),
-        };
-        if active { Ok(()) } else { Err(Refusal::Denied(format!("agent `{name}` may not run any more"))) }
+    /// What the bound workload may do now. A binding is a snapshot; an operator who suspends a workload, or unbinds a
+    /// provider from it, means what runs as well.
+    pub(super) fn active(&self, who: &Binding) -> Result<Arc<Terms>, Refusal> {
+        self.directory
+            .current_terms(who.agent())
+            .map_err(|_| Refusal::Denied(format!("agent `{}` may not run any more", who.agent().name())))
     }
 
     /// Policy: is this provider bound to this workload, with these scopes, and can it be had in this way? An unbound provider
     /// and one that does not exist get the same answer.
     pub(super) fn permitted(&self, who: &Binding, ask: &Acquire) -> Result<Permit, Refusal> {
         let name = ProviderName::parse(&ask.provider).map_err(|_| unbound(who, &ask.provider))?;
-        let (provider, most) = self.bound_provider(who, &name)?;
+        let terms = self.active(who)?;
+        let provider = self.bound_provider(who, &terms, &name)?;
         let (scopes, flow, wishes) = match (&ask.kind, &provider) {
             (Kind::ApiKey, CredentialProvider::ApiKey(_)) => return Ok(Permit { provider: name, way: Way::ApiKey }),
             (Kind::ApiKey, CredentialProvider::Oauth2(_)) => {
@@ -88,17 +88,20 @@ impl Parts {
         };
         let scopes =
             Scopes::parse(scopes.iter().map(String::as_str)).map_err(|e| Refusal::InvalidRequest(e.to_string()))?;
-        let scopes = if scopes.is_empty() { most.clone() } else { scopes };
-        within(who, &name, &most, &scopes)?;
+        let scopes = match (terms.most(&name), &provider) {
+            (Some(most), CredentialProvider::Oauth2(one)) if scopes.is_empty() => most.all(&one.scopes).clone(),
+            _ => scopes,
+        };
+        within(who, &terms, &provider, &scopes)?;
         let way = self.way(who, &name, &provider, flow, wanted(scopes, flow, wishes)?)?;
         Ok(Permit { provider: name, way })
     }
 
     /// The same question about what was permitted before: the provider as it is now, if it is still bound as it was.
     pub(super) fn still_permitted(&self, who: &Binding, permit: &Permit) -> Result<CredentialProvider, Refusal> {
-        self.active(who)?;
-        let (provider, most) = self.bound_provider(who, &permit.provider)?;
-        within(who, &permit.provider, &most, &permit.scopes())?;
+        let terms = self.active(who)?;
+        let provider = self.bound_provider(who, &terms, &permit.provider)?;
+        within(who, &terms, &provider, &permit.scopes())?;
         let same = matches!(
             (&permit.way, &provider),
             (Way::ApiKey, CredentialProvider::ApiKey(_))
@@ -107,12 +110,18 @@ impl Parts {
         if same { Ok(provider) } else { Err(unbound(who, permit.provider.as_str())) }
     }
 
-    /// Of the terms as they are now, not as they were when the workload was bound.
-    fn bound_provider(&self, who: &Binding, name: &ProviderName) -> Result<(CredentialProvider, Scopes), Refusal> {
-        let terms = self.directory.terms(who.agent().name());
-        let bound = terms.provider(name).ok_or_else(|| unbound(who, name.as_str()))?;
-        let provider = self.providers.find(name).ok_or_else(|| unbound(who, name.as_str()))?;
-        Ok((provider, bound.scopes.clone()))
+    fn bound_provider(&self, who: &Binding, terms: &Terms, name: &ProviderName) -> Result<CredentialProvider, Refusal> {
+        terms.most(name).ok_or_else(|| unbound(who, name.as_str()))?;
+        self.providers.usable(name).map_err(|error| match error {
+            Unusable::Unknown(_) => unbound(who, name.as_str()),
+            // Why it is broken is for the operator, whom the log tells; a path may stand there.
+            Unusable::Broken(name, why) => {
+                tracing::error!(provider = %name, why, "a credential provider cannot be used");
+                Refusal::Unavailable(format!(
+                    "provider `{name}` cannot be used now; its operator finds out why in the log"
+                ))
+            }
+        })
     }
 
     fn way(
@@ -161,14 +170,17 @@ fn unbound(who: &Binding, provider: &str) -> Refusal {
     ))
 }
 
-fn within(who: &Binding, name: &ProviderName, most: &Scopes, scopes: &Scopes) -> Result<(), Refusal> {
-    let beyond = most.missing(scopes);
+fn within(who: &Binding, terms: &Terms, provider: &CredentialProvider, scopes: &Scopes) -> Result<(), Refusal> {
+    let CredentialProvider::Oauth2(one) = provider else { return Ok(()) };
+    let most = terms.most(&one.name).ok_or_else(|| unbound(who, one.name.as_str()))?;
+    let beyond = most.beyond(scopes, &one.scopes);
     if beyond.is_empty() {
         return Ok(());
     }
     Err(Refusal::Denied(format!(
-        "scopes `{}` of provider `{name}` are not bound to agent `{}`",
+        "scopes `{}` of provider `{}` are not bound to agent `{}`",
         beyond.joined(),
+        one.name,
         who.agent().name()
     )))
 }

@@ -25,6 +25,10 @@ pub(super) fn refuse_vault(error: VaultError) -> Refusal {
             _ => Refusal::ProviderRefused(error.to_string()),
         },
         VaultError::SignInAgain(_) => Refusal::SignInRequired(error.to_string()),
+        VaultError::ApiKey(error) => {
+            tracing::error!(%error, "an API key cannot be used");
+            Refusal::Unavailable("the API key cannot be read now; its operator finds out why in the log".into())
+        }
         VaultError::NoUserToken(why) => Refusal::Denied(why),
         VaultError::Malformed(error) => Refusal::InvalidRequest(error.to_string()),
         error => {

@@ -1,10 +1,10 @@
 //! `[agents.NAME]`: what each agent may do, and who may call it.
 
-use super::authorizers::{Authorizers, DEFAULT};
+use super::authorizers::{Authorizers, DEFAULT, named};
 use super::file::{self, At, Named};
 use super::problems::Problems;
 use super::providers::{self, Providers};
-use super::{AgentSettings, Context, dangling, url};
+use super::{AgentSettings, Context, dangling, url, workloads};
 use crate::directory::{BoundProvider, Terms};
 use crate::egress;
 use crate::identity::Authorizer;
@@ -13,6 +13,11 @@ use http::HeaderName;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// The authorizers that agents name.
+pub(super) fn authorizers(tables: &Named<file::Agent>) -> impl Iterator<Item = &String> {
+    tables.values().filter_map(|table| table.authorizer.as_ref().map(At::get_ref))
+}
 
 pub(super) fn convert(
     context: &Context<'_>,
@@ -27,18 +32,15 @@ pub(super) fn convert(
         let name = problems.take(&here, AgentName::parse(name.get_ref()));
         let authorizer = authorizer(&here, table.authorizer.as_ref(), authorizers, problems);
         let inbound_headers = table.inbound_headers.iter().filter_map(|text| header(text, problems)).collect();
-        for text in &table.allowed_return_urls {
-            problems.take(&text.span(), url(context, text.get_ref()));
-        }
+        let allowed_return_urls = workloads::return_urls(table.allowed_return_urls, problems);
         let terms = Terms {
             providers: bound_providers(&table.providers, known, problems),
             claims: table.claims,
             egress: table.egress.iter().filter_map(|text| origin(context, text, problems)).collect(),
             reveal: table.reveal,
-            trusts_user_ids: false,
+            ..Terms::default()
         };
         if let (Some(name), Some(authorizer)) = (name, authorizer) {
-            let allowed_return_urls = table.allowed_return_urls.into_iter().map(At::into_inner).collect();
             agents.insert(name, AgentSettings { terms, authorizer, inbound_headers, allowed_return_urls });
         }
     }
@@ -51,22 +53,17 @@ fn authorizer(
     known: &Authorizers,
     problems: &mut Problems<'_>,
 ) -> Option<Arc<Authorizer>> {
-    let wanted = name.map_or(DEFAULT, |name| name.get_ref().as_str());
-    match known.get(wanted) {
-        Some(authorizer) => authorizer.clone(),
-        None => {
-            let place = name.map_or_else(|| here.clone(), At::span);
-            let text = match name {
-                Some(_) => dangling("authorizers", wanted, known.keys().map(String::as_str)),
-                None => "nobody is let in: write `authorizer = \"NAME\"`, or add `[authorizers.default]`".to_owned(),
-            };
-            problems.at(&place, text);
+    match (name, known.get(DEFAULT)) {
+        (Some(name), _) => named(name, known, problems),
+        (None, Some(default)) => default.clone(),
+        (None, None) => {
+            problems.at(here, "nobody is let in: write `authorizer = \"NAME\"`, or add `[authorizers.default]`");
             None
         }
     }
 }
 
-fn bound_providers(
+pub(super) fn bound_providers(
     tables: &[file::BoundProvider],
     known: &Providers,
     problems: &mut Problems<'_>,

@@ -104,6 +104,17 @@ pub(super) fn convert(
         .collect()
 }
 
+/// The authorizer of this name; one that was refused already is not told again.
+pub(super) fn named(name: &At<String>, known: &Authorizers, problems: &mut Problems<'_>) -> Option<Arc<Authorizer>> {
+    match known.get(name.get_ref()) {
+        Some(authorizer) => authorizer.clone(),
+        None => {
+            problems.at(&name.span(), dangling("authorizers", name.get_ref(), known.keys().map(String::as_str)));
+            None
+        }
+    }
+}
+
 fn issuer_rule(
     context: &Context<'_>,
     rule: At<file::Rule>,

@@ -2,6 +2,7 @@
 
 use super::quantity::{Count, Size, Span};
 use super::secrets::SecretRef;
+use super::workloads;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +34,17 @@ pub(super) struct File {
     pub(super) authorizers: Named<Authorizer>,
     #[serde(default)]
     pub(super) agents: Named<Agent>,
+    #[serde(default)]
+    pub(super) workloads: workloads::Table,
+    pub(super) operators: Option<Operators>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operators {
+    pub(super) authorizer: At<String>,
+    pub(super) operations: At<Vec<String>>,
+    pub(super) workloads: At<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +211,20 @@ pub(super) struct Agent {
     pub(super) reveal: bool,
     #[serde(default)]
     pub(super) inbound_headers: Vec<At<String>>,
+    #[serde(default)]
+    pub(super) allowed_return_urls: Vec<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workload {
+    pub(super) authorizer: Option<At<String>>,
+    #[serde(default)]
+    pub(super) providers: Vec<BoundProvider>,
+    #[serde(default)]
+    pub(super) any_provider: bool,
+    #[serde(default)]
+    pub(super) trust_user_ids: bool,
     #[serde(default)]
     pub(super) allowed_return_urls: Vec<At<String>>,
 }

@@ -7,13 +7,17 @@ mod agents;
 mod authorizers;
 mod file;
 mod hosting;
+mod operators;
 mod problems;
 mod providers;
 mod quantity;
 mod secrets;
+mod workloads;
 
 pub use problems::{ConfigError, Problem};
+pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
+use crate::access::People;
 use crate::directory::Terms;
 use crate::identity::Authorizer;
 use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
@@ -58,6 +62,10 @@ pub struct Settings {
     pub providers: HashMap<ProviderName, CredentialProvider>,
     /// What is configured per agent. An agent that is absent has no terms and the default authorizer.
     pub agents: HashMap<AgentName, AgentSettings>,
+    /// What is configured for workloads that run elsewhere.
+    pub workloads: Workloads,
+    /// The people who may call the API with a token; none, and only access keys and the socket let anybody in.
+    pub operators: Option<People>,
     /// The authorizer of agents that name none, and of the user's own grants.
     pub default_authorizer: Option<Arc<Authorizer>>,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
@@ -180,7 +188,10 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let sign_in = file.sign_in.map(|sign_in| providers::sign_in(&context, sign_in, &issuers, problems));
     let providers = providers::convert(&context, file.providers, problems);
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
+    let let_in = agents::authorizers(&file.agents).chain(file.workloads.authorizers()).cloned().collect::<Vec<_>>();
+    let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
     let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
+    let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let hosting = hosting?;
     Some(Settings {
         listen: hosting.listen,
@@ -199,6 +210,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
             .filter_map(|(name, provider)| Some((name, CredentialProvider::Oauth2(provider?))))
             .collect(),
         agents,
+        workloads,
+        operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         max_body_bytes: hosting.max_body_bytes,
     })

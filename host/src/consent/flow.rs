@@ -167,8 +167,8 @@ impl Consents {
         let parts = &self.parts;
         let agent = binding.agent();
         let user = binding.user().ok_or(ConsentError::NoUser)?.id().clone();
-        let allowed = &agent.identity().allowed_return_urls;
-        if question.return_url.is_some_and(|url| Url::parse(url).is_err() || !allowed.iter().any(|one| one == url)) {
+        let allowed = |url: &str| Url::parse(url).is_ok() && agent.return_url(url.as_bytes()).is_some();
+        if question.return_url.is_some_and(|url| !allowed(url)) {
             return Err(ConsentError::ReturnUrl(agent.name().clone()));
         }
         let now = parts.clock.now();
@@ -352,7 +352,10 @@ impl Parts {
     }
 
     pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
-        self.directory.resolve(&session.agent)
+        match session.digest {
+            Some(_) => self.directory.resolve(&session.agent),
+            None => self.directory.resolve_elsewhere(&session.agent),
+        }
     }
 
     /// What the agent asked for besides.

@@ -1,23 +1,36 @@
-//! The directory: which agents exist, and what each may do.
+//! The directory: which agents and other workloads exist, and what each may do.
 //!
 //! Loaded once at start and held in memory; every change is durable in [`Entries`] before it shows. [`RegisteredAgent`]
-//! has one origin, [`Directory::resolve`], and is the only thing that a binding takes for an agent.
+//! has one origin, [`Directory::resolve`] and [`Directory::resolve_elsewhere`], and is the only thing that a binding takes
+//! for an agent.
 
 mod agent;
+mod changes;
+mod page;
 mod registry;
+#[cfg(test)]
+mod registry_tests;
+mod tags;
+mod terms;
+mod text;
 
 pub use agent::{RegisteredAgent, Unresolved};
-pub use registry::{ChangeError, Deployment, Directory, NewWorkload};
+pub use changes::{ChangeError, Deployment, NewWorkload, Retired};
+pub use page::Page;
+pub use registry::Directory;
+pub use tags::Tags;
+pub use terms::{BoundProvider, Configured, Most, Patterns, Terms, WorkloadPattern};
+pub use text::return_url;
 
 use crate::clock::Timestamp;
-use crate::ids::{AgentName, Digest, ProviderName, Scopes, SpiffeId};
+use crate::ids::{AgentName, Digest, SpiffeId};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// The agent as a principal: one entry of the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadIdentity {
-    /// The name it is deployed under; unique in the directory.
+    /// The name it is deployed under; unique in the directory, whatever the case of its letters.
     pub name: AgentName,
     /// `spiffe://<trust domain>/agent/<name>`.
     pub id: SpiffeId,
@@ -33,10 +46,21 @@ pub struct WorkloadIdentity {
     pub updated_at: Timestamp,
     /// Where a browser may be sent after a consent, compared byte for byte.
     pub allowed_return_urls: Vec<String>,
+    /// Words of the operator's.
+    pub tags: Tags,
+    /// Credential providers that were bound to it at run time, in the order of their names.
+    pub bound: Vec<BoundProvider>,
     /// Whether it may be invoked.
     pub state: State,
     /// What runs; none for an identity made by hand that has no component here.
     pub version: Option<Version>,
+}
+
+impl WorkloadIdentity {
+    /// Whether it runs on this host, or was made by it: then nobody else may act as it.
+    pub fn host_managed(&self) -> bool {
+        self.origin != Origin::Manual || self.version.is_some()
+    }
 }
 
 /// How a workload identity came to be.
@@ -59,6 +83,8 @@ pub enum State {
     Active,
     /// Every invocation is refused until it is resumed.
     Suspended,
+    /// It is being deleted: nothing may be done with it, and its name is not free before everything of its is gone.
+    Retired,
 }
 
 /// One version of an agent.
@@ -72,43 +98,14 @@ pub struct Version {
     pub deployed_at: Timestamp,
 }
 
-/// What the operator's configuration lets one agent do. Absent means no.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
-    /// Credential providers it may use, each with the most it may ask for.
-    pub providers: Vec<BoundProvider>,
-    /// Claims of the user's token that it may read, by top-level name.
-    pub claims: Vec<String>,
-    /// Origins it may reach without a credential, such as `https://api.example.com`.
-    pub egress: Vec<String>,
-    /// Whether it may turn credentials into bytes.
-    pub reveal: bool,
-    /// Whether its word is taken for who its user is (AgentCore's user-id mint). Only for a workload that runs elsewhere.
-    pub trusts_user_ids: bool,
-}
-
-/// A provider bound to an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundProvider {
-    /// Which.
-    pub provider: ProviderName,
-    /// The most it may ask for.
-    pub scopes: Scopes,
-}
-
-impl Terms {
-    /// The binding for this provider, if there is one.
-    pub fn provider(&self, name: &ProviderName) -> Option<&BoundProvider> {
-        self.providers.iter().find(|bound| &bound.provider == name)
-    }
-}
-
 /// Where entries rest. Implemented by `store`.
 pub trait Entries: Send + Sync {
     /// All of them, in the order of their names.
     fn all(&self) -> BoxFuture<'_, Result<Vec<WorkloadIdentity>, Unavailable>>;
-    /// Makes or replaces one; durable when it returns.
+    /// Makes or replaces one with all that it holds; durable when it returns.
     fn put(&self, entry: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>>;
+    /// Removes one with all that it holds; durable when it returns. One that is not there is no mistake.
+    fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>>;
 }
 
 /// The store could not be read or written. Nothing was changed.

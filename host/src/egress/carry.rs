@@ -5,6 +5,7 @@
 
 use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
+use super::placement::{self, Misfit, Placement};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
 use super::{Body, BodyError, Client, Destinations};
@@ -24,14 +25,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::Zeroizing;
-
-/// Where in a request a credential goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// `Authorization: Bearer` (RFC 6750 §2.1).
-    Bearer,
-}
 
 /// What is attached to a request outside the guest.
 #[derive(Clone)]
@@ -97,7 +90,12 @@ pub async fn carry(
     request: Request<Body>,
 ) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
-    let checked = Raw(request).check(client, passage.destinations)?;
+    let placement = match &passage.attach {
+        Some(Attach::Placed(placement, _)) => Some(placement),
+        Some(Attach::Dpop(..)) => Some(&Placement::Bearer),
+        None => None,
+    };
+    let checked = Raw(request).check(client, passage.destinations, placement)?;
     let times = Times {
         until,
         connect: passage.connect_timeout,
@@ -151,7 +149,12 @@ struct Answered {
 }
 
 impl Raw {
-    fn check(self, client: &Client, destinations: &Destinations) -> Result<Checked, CarryError> {
+    fn check(
+        self,
+        client: &Client,
+        destinations: &Destinations,
+        placement: Option<&Placement>,
+    ) -> Result<Checked, CarryError> {
         let Self(request) = self;
         let (mut head, body) = request.into_parts();
         // CONNECT makes a tunnel, TRACE and its kin echo what we attach; servers exist that read methods in any case.
@@ -161,6 +164,9 @@ impl Raw {
         check_uri(client, destinations, &head.uri)?;
         if let Some(name) = head.headers.keys().find(|name| of_identity(name)) {
             return Err(CarryError::InvalidRequest(format!("the header `{name}` is the host's to set")));
+        }
+        if let Some(taken) = placement.and_then(|placement| placement.taken(&head.headers, &head.uri)) {
+            return Err(CarryError::InvalidRequest(format!("{taken} is the host's to set")));
         }
         check_length(&head.headers, &body)?;
         let connection: Vec<_> = head.headers.keys().filter(|name| of_connection(name)).cloned().collect();
@@ -257,12 +263,13 @@ impl Checked {
         let Self(mut request) = self;
         let secret = match attach {
             None => return Ok(Attached { request, secret: None }),
-            Some(Attach::Placed(Placement::Bearer, secret)) => {
-                authorize(&mut request, "Bearer ", &secret)?;
+            Some(Attach::Placed(placement, secret)) => {
+                placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
                 secret
             }
             Some(Attach::Dpop(secret, prover)) => {
-                authorize(&mut request, "DPoP ", &secret)?;
+                let placed = placement::in_header(&mut request, AUTHORIZATION, "DPoP ", &secret);
+                placed.map_err(|Misfit| CarryError::Credential)?;
                 let proof = prover.header(request.method(), request.uri(), Some(&secret));
                 request.headers_mut().insert(DpopProver::HEADER, proof.map_err(|_| CarryError::Credential)?);
                 secret
@@ -271,22 +278,6 @@ impl Checked {
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(Attached { request, secret: Some(secret) })
     }
-}
-
-/// Puts a token behind its scheme (RFC 9110 §11.4).
-fn authorize(request: &mut Request<Body>, scheme: &str, secret: &Secret) -> Result<(), CarryError> {
-    if secret.is_empty() || !secret.expose().iter().all(u8::is_ascii_graphic) {
-        return Err(CarryError::Credential);
-    }
-    let mut text = Zeroizing::new(Vec::with_capacity(scheme.len() + secret.len()));
-    text.extend_from_slice(scheme.as_bytes());
-    text.extend_from_slice(secret.expose());
-    // The header borrows these bytes, and they are wiped when the last holder lets go.
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
-    // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
-    value.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, value);
-    Ok(())
 }
 
 /// 401, and `use_dpop_nonce` in its challenge (RFC 9449 §9).

@@ -5,7 +5,7 @@ use super::operator::{Operator, Operators};
 use super::problem::Problem;
 use crate::audit::{Action, Actor, AgentRef, Decision, Entry, Filter, Outcome, codes};
 use crate::clock::Timestamp;
-use crate::directory::{Deployment, NewWorkload, State as AgentState, WorkloadIdentity};
+use crate::directory::{Deployment, NewWorkload, State as AgentState, Tags, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, GrantId, UserId};
 use crate::providers::CredentialProvider;
 use crate::vault::Grant;
@@ -107,7 +107,7 @@ pub(super) async fn deploy(
         name,
         digest,
         publisher: wishes.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
     };
     let deed = async {
         let components = host.components.clone();
@@ -197,6 +197,8 @@ struct Workload {
     publisher: String,
     #[serde(default)]
     allowed_return_urls: Vec<String>,
+    #[serde(default)]
+    tags: Tags,
 }
 
 /// A workload identity by hand.
@@ -209,8 +211,9 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
     let new = NewWorkload {
         name: wanted.name,
         publisher: wanted.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
         allowed_return_urls: wanted.allowed_return_urls,
+        tags: wanted.tags,
     };
     let deed = async { Ok(host.directory.create(new).await?) };
     let identity = written(&host, operator.actor(), action, deed).await?;
@@ -218,7 +221,7 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
 }
 
 /// Open, act, close: nothing changes that is not durably written down first.
-async fn written<T>(
+pub(super) async fn written<T>(
     host: &Host,
     actor: Actor,
     action: Action,
@@ -298,6 +301,7 @@ pub(super) struct Asked {
     subject: Option<String>,
     action: Option<String>,
     decision: Option<Decision>,
+    caller: Option<String>,
     /// Milliseconds since 1970.
     since: Option<u64>,
     limit: Option<usize>,
@@ -310,7 +314,8 @@ pub(super) async fn audit(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
     let Query(asked) = asked.map_err(|error| {
-        let allowed = "filter by `agent`, `subject`, `action`, `decision`, `since` (milliseconds) and `limit`";
+        let allowed =
+            "filter by `agent`, `subject`, `action`, `decision`, `caller`, `since` (milliseconds) and `limit`";
         Problem::bad_request(format!("{allowed}: {}", error.body_text()))
     })?;
     let filter = Filter {
@@ -318,6 +323,7 @@ pub(super) async fn audit(
         subject: asked.subject,
         action: asked.action,
         decision: asked.decision,
+        caller: asked.caller,
         since: asked.since.map(Timestamp::from_millis),
         limit: asked.limit.unwrap_or(0).min(MOST_RECORDS),
     };

@@ -96,8 +96,8 @@ fn resolve(
 /// Checked again when a consent starts; here, so that a caller hears of a mistake before anything runs.
 fn return_url(headers: &HeaderMap, agent: &RegisteredAgent) -> Result<Option<String>, Problem> {
     let Some(value) = single(headers, &RETURN_URL)? else { return Ok(None) };
-    let allowed = agent.identity().allowed_return_urls.iter().find(|url| url.as_bytes() == value.as_bytes());
-    allowed.cloned().map(Some).ok_or_else(|| Problem::return_url(agent.name()))
+    let allowed = agent.return_url(value.as_bytes());
+    allowed.map(|url| Some(url.to_owned())).ok_or_else(|| Problem::return_url(agent.name()))
 }
 
 fn session(headers: &HeaderMap) -> Result<SessionId, Problem> {

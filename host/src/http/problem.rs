@@ -3,6 +3,7 @@
 //! 401 for a missing or bad credential, 404 for what is not yours to know, 403 for what you may see but not do. A detail
 //! says what to do next; the reason behind it goes to the log and the audit trail.
 
+use crate::access::{Forbidden, KeysError};
 use crate::audit::Unwritable;
 use crate::consent::ConsentError;
 use crate::directory::{ChangeError, Unresolved};
@@ -181,6 +182,27 @@ impl From<Unwritable> for Problem {
     }
 }
 
+impl From<Forbidden> for Problem {
+    fn from(error: Forbidden) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not yours to do", error.to_string())
+    }
+}
+
+impl From<KeysError> for Problem {
+    fn from(error: KeysError) -> Self {
+        let detail = error.to_string();
+        match &error {
+            KeysError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here", detail),
+            KeysError::Name => Self::bad_request(detail),
+            KeysError::TooMany => Self::new(StatusCode::CONFLICT, "conflict", "there are too many", detail),
+            KeysError::MoreThanYours => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not yours to do", detail)
+            }
+            KeysError::OtherPermission(_) | KeysError::Seal { .. } | KeysError::Store(_) => Self::storage_of(&error),
+        }
+    }
+}
+
 impl From<Malformed> for Problem {
     fn from(error: Malformed) -> Self {
         Self::bad_request(error.to_string())
@@ -189,8 +211,14 @@ impl From<Malformed> for Problem {
 
 impl From<Unresolved> for Problem {
     fn from(error: Unresolved) -> Self {
-        match error {
-            Unresolved::NotRegistered(name) | Unresolved::NothingDeployed(name) => Self::no_agent(name.as_str()),
+        match &error {
+            Unresolved::NotRegistered(name)
+            | Unresolved::NoWorkload(name)
+            | Unresolved::NothingDeployed(name)
+            | Unresolved::Retired(name) => Self::no_agent(name.as_str()),
+            Unresolved::Linked(_) => {
+                Self::new(StatusCode::FORBIDDEN, "linked-identity", "the agent runs on this host", error.to_string())
+            }
             Unresolved::Suspended(name) => {
                 let detail = format!("agent `{name}` is suspended; its operator can resume it");
                 Self::new(StatusCode::FORBIDDEN, "suspended", "the agent is suspended", detail)
@@ -309,8 +337,15 @@ impl From<ChangeError> for Problem {
             ChangeError::OtherPublisher { .. } => {
                 Self::new(StatusCode::CONFLICT, "other-publisher", "the name belongs to another publisher", detail)
             }
-            ChangeError::AlreadyRegistered(_) => {
+            ChangeError::AlreadyRegistered(_) | ChangeError::Alike { .. } => {
                 Self::new(StatusCode::CONFLICT, "already-registered", "the name is taken", detail)
+            }
+            ChangeError::Retired(_) => Self::new(StatusCode::CONFLICT, "being-deleted", "it is being deleted", detail),
+            ChangeError::HostManaged(_) | ChangeError::BoundByConfiguration { .. } => {
+                Self::new(StatusCode::CONFLICT, "not-by-this-way", "it cannot be changed this way", detail)
+            }
+            ChangeError::NotBound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not-bound", "the provider is not bound", detail)
             }
             ChangeError::NotRegistered(_) => Self::new(StatusCode::NOT_FOUND, "unknown-agent", "no such agent", detail),
             ChangeError::Store(_) => unavailable("the directory could not be changed", &error),

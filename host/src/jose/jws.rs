@@ -48,7 +48,7 @@ impl SigningKey {
     }
 
     /// The signature in JWA's form: of ECDSA, both halves in full length (RFC 7518 §3.4).
-    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

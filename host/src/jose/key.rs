@@ -11,9 +11,6 @@ use aws_lc_rs::signature::{
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::Value;
 
-/// AWS-LC signs with RSA keys of these sizes; shorter ones are weak (RFC 7518 §3.3).
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-
 /// A key pair with one algorithm and one name (`kid`).
 ///
 /// No `Debug`, no `Clone`: the private half is used and never shown, except by [`SigningKey::to_pem`]. Share it with
@@ -43,12 +40,9 @@ pub enum KeyError {
     /// There are several, and which one is meant is nowhere said.
     #[error("it holds more than one private key; leave the one that is meant")]
     Several,
-    /// Damaged, or of another kind.
+    /// Damaged, of another kind, or an RSA key of another size: AWS-LC reads none that is shorter than RFC 7518 §3.3 allows.
     #[error("its private key is none that signs here; use RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519")]
     Unknown,
-    /// Weak.
-    #[error("its RSA key has {0} bits; 2048 to 8192 are allowed")]
-    Size(usize),
     /// The wrong algorithm for this key.
     #[error("its key does not sign with `{wanted}`; it signs with {able}")]
     Algorithm {
@@ -200,11 +194,6 @@ impl Pair {
             Self::Rsa(pair) => {
                 let modulus = pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
                 let exponent = pair.public_key().exponent().big_endian_without_leading_zero().to_vec();
-                let bits = (modulus.len() * 8)
-                    .saturating_sub(modulus.first().map_or(0, |first| first.leading_zeros() as usize));
-                if !RSA_BITS.contains(&bits) {
-                    return Err(KeyError::Size(bits));
-                }
                 Ok(PublicKey::Rsa { modulus, exponent })
             }
             Self::Elliptic(pair) => {

@@ -3,7 +3,7 @@
 use crate::audit::{Action, Actor, AgentRef, Decision, Filter, Journal, Outcome, Phase, Record, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, Stage};
-use crate::directory::{Entries, Origin, State, Version, WorkloadIdentity};
+use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Version, WorkloadIdentity};
 use crate::ids::{
     AgentName, AttemptId, ConsentId, Digest, GrantId, HostId, Issuer, ProviderName, Scopes, SessionId, Subject,
     TrustDomain, UserId,
@@ -18,6 +18,11 @@ pub(super) fn user(name: &str) -> UserId {
     UserId { issuer: Issuer::parse("https://idp.example").unwrap(), subject: Subject::parse(name).unwrap() }
 }
 
+fn bound(provider: &str, scopes: &[&str]) -> BoundProvider {
+    let scopes = Scopes::parse(scopes.iter().copied()).unwrap();
+    BoundProvider { provider: ProviderName::parse(provider).unwrap(), scopes }
+}
+
 pub(super) fn entry(name: &str) -> WorkloadIdentity {
     let name = AgentName::parse(name).unwrap();
     WorkloadIdentity {
@@ -29,6 +34,8 @@ pub(super) fn entry(name: &str) -> WorkloadIdentity {
         created_at: at(1),
         updated_at: at(2),
         allowed_return_urls: vec!["https://app.example/a?b=\"c\"".into(), "http://127.0.0.1:1/".into()],
+        tags: Tags::parse([("cost centre".to_owned(), "4 2".to_owned())]).unwrap(),
+        bound: vec![bound("google-calendar", &["events.read", "events.write"]), bound("weather", &[])],
         state: State::Active,
         version: None,
     }
@@ -40,6 +47,7 @@ pub(super) fn grant(agent: &str, who: &str, asked: &[&str]) -> GrantRow {
         workload: format!("spiffe://example.org/agent/{agent}"),
         user: user(who),
         provider: ProviderName::parse("google-calendar").unwrap(),
+        client: "attache at https://oauth2.googleapis.com/token".into(),
         asked: Scopes::parse(asked.iter().copied()).unwrap(),
         resources: Vec::new(),
         granted: Scopes::default(),
@@ -61,6 +69,7 @@ pub(super) fn record(phase: Phase, resource: &str) -> Record {
         actor: Actor {
             agent: Some(AgentRef { name: "calendar".into(), digest: Some(Digest::of(b"calendar").to_string()) }),
             user: Some(user("alice")),
+            caller: None,
             operator: None,
             session: Some("session-of-alice-0001".into()),
             invocation: Some("00112233445566778899aabbccddeeff".into()),
@@ -94,7 +103,7 @@ fn session(who: &str) -> ConsentSession {
 /// Entries come back as they were put, in the order of their names, and the last put counts.
 pub(super) async fn entries(store: &dyn Entries) {
     assert_eq!(store.all().await.unwrap(), []);
-    let first = entry("zebra");
+    let mut first = entry("zebra");
     let mut second = entry("aardvark");
     second.origin = Origin::Runtime;
     second.version = Some(Version { digest: Digest::of(b"one"), deployed_by: "otto".into(), deployed_at: at(9) });
@@ -105,8 +114,20 @@ pub(super) async fn entries(store: &dyn Entries) {
     second.allowed_return_urls.clear();
     second.version = None;
     second.origin = Origin::Gateway;
+    second.tags = Tags::default();
+    second.bound.remove(0);
     store.put(second.clone()).await.unwrap();
-    assert_eq!(store.all().await.unwrap(), [second, first]);
+    assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
+    first.state = State::Retired;
+    store.put(first.clone()).await.unwrap();
+    store.remove(second.name.clone()).await.unwrap();
+    store.remove(second.name.clone()).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [first.clone()]);
+    second.bound.clear();
+    store.put(second.clone()).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [second, first], "what was bound to the one before is gone");
+    let alike = entry("Zebra");
+    assert!(store.put(alike).await.is_err(), "two names differ in case alone");
 }
 
 /// One row per (workload, user, provider, asked); a replacement needs the generation it was made from; a revocation is
@@ -143,6 +164,8 @@ pub(super) async fn rows(store: &dyn Rows) {
     assert!(sorted(store).await.contains(&refreshed));
     let moved = GrantRow { resources: vec!["urn:c".into()], generation: 11, ..refreshed.clone() };
     assert!(!store.replace(10, moved).await.unwrap(), "nor to other resources");
+    let moved = GrantRow { client: "other at https://evil.example/".into(), generation: 11, ..refreshed.clone() };
+    assert!(!store.replace(10, moved).await.unwrap(), "nor to another client");
 
     assert!(!store.renewing(refreshed.id, 9, Some(at(5))).await.unwrap(), "an older generation");
     assert!(store.renewing(refreshed.id, 10, Some(at(5))).await.unwrap());

@@ -1,17 +1,29 @@
-//! Where the directory's entries rest.
+//! Where the directory's entries rest, each with the providers that were bound to it.
 
-use super::columns::{millis, one_of, parsed, parsed_or_none, time};
+use super::columns::{millis, one_of, parsed, parsed_or_none, scopes, time};
 use super::{Store, tell};
-use crate::directory::{Entries, Origin, State, Unavailable, Version, WorkloadIdentity};
+use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
+use crate::ids::AgentName;
 use futures_util::future::BoxFuture;
 use rusqlite::types::Type;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 
 impl Entries for Store {
     fn all(&self) -> BoxFuture<'_, Result<Vec<WorkloadIdentity>, Unavailable>> {
         Box::pin(async {
             let read = self.readers.read(|connection| {
-                connection.prepare_cached("SELECT * FROM workload ORDER BY name")?.query_map([], entry)?.collect()
+                // One view of both tables.
+                let view = connection.unchecked_transaction()?;
+                let mut bound = bound(&view)?;
+                let mut statement = view.prepare_cached("SELECT * FROM workload ORDER BY name")?;
+                let entries = statement.query_map([], entry)?.map(|entry| {
+                    let mut entry = entry?;
+                    entry.bound = bound.remove(&entry.name).unwrap_or_default();
+                    Ok(entry)
+                });
+                entries.collect()
             });
             read.await.map_err(|error| Unavailable(tell(&error)))
         })
@@ -19,41 +31,75 @@ impl Entries for Store {
 
     fn put(&self, entry: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>> {
         Box::pin(async move {
+            let written = self.writer.write(move |connection| put(connection, &entry));
+            written.await.map_err(|error| Unavailable(tell(&error)))
+        })
+    }
+
+    fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
             let written = self.writer.write(move |connection| {
-                let version = entry.version.as_ref();
-                connection
-                    .prepare_cached(
-                        "INSERT INTO workload VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-                         ON CONFLICT (name) DO UPDATE SET id = ?2, origin = ?3, publisher = ?4, created_by = ?5,
-                             created_at = ?6, updated_at = ?7, allowed_return_urls = ?8, state = ?9, digest = ?10,
-                             deployed_by = ?11, deployed_at = ?12",
-                    )?
-                    .execute(params![
-                        entry.name.as_str(),
-                        entry.id.as_str(),
-                        match entry.origin {
-                            Origin::Runtime => "runtime",
-                            Origin::Gateway => "gateway",
-                            Origin::Manual => "manual",
-                        },
-                        entry.publisher,
-                        entry.created_by,
-                        millis(entry.created_at),
-                        millis(entry.updated_at),
-                        serde_json::Value::from(entry.allowed_return_urls).to_string(),
-                        match entry.state {
-                            State::Active => "active",
-                            State::Suspended => "suspended",
-                        },
-                        version.map(|version| version.digest.to_string()),
-                        version.map(|version| &version.deployed_by),
-                        version.map(|version| millis(version.deployed_at)),
-                    ])
-                    .map(|_| ())
+                unbind_all(connection, &name)?;
+                connection.prepare_cached("DELETE FROM workload WHERE name = ?1")?.execute([name.as_str()]).map(|_| ())
             });
             written.await.map_err(|error| Unavailable(tell(&error)))
         })
     }
+}
+
+fn put(connection: &Connection, entry: &WorkloadIdentity) -> rusqlite::Result<()> {
+    let version = entry.version.as_ref();
+    connection
+        .prepare_cached(
+            "INSERT INTO workload VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT (name) DO UPDATE SET id = ?2, origin = ?3, publisher = ?4, created_by = ?5,
+                 created_at = ?6, updated_at = ?7, allowed_return_urls = ?8, tags = ?9, state = ?10, digest = ?11,
+                 deployed_by = ?12, deployed_at = ?13",
+        )?
+        .execute(params![
+            entry.name.as_str(),
+            entry.id.as_str(),
+            match entry.origin {
+                Origin::Runtime => "runtime",
+                Origin::Gateway => "gateway",
+                Origin::Manual => "manual",
+            },
+            entry.publisher,
+            entry.created_by,
+            millis(entry.created_at),
+            millis(entry.updated_at),
+            serde_json::json!(entry.allowed_return_urls).to_string(),
+            serde_json::json!(entry.tags).to_string(),
+            match entry.state {
+                State::Active => "active",
+                State::Suspended => "suspended",
+                State::Retired => "retired",
+            },
+            version.map(|version| version.digest.to_string()),
+            version.map(|version| &version.deployed_by),
+            version.map(|version| millis(version.deployed_at)),
+        ])?;
+    unbind_all(connection, &entry.name)?;
+    let mut bind = connection.prepare_cached("INSERT INTO workload_provider VALUES (?1, ?2, ?3)")?;
+    for bound in &entry.bound {
+        bind.execute(params![entry.name.as_str(), bound.provider.as_str(), bound.scopes.joined()])?;
+    }
+    Ok(())
+}
+
+fn unbind_all(connection: &Connection, name: &AgentName) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM workload_provider WHERE workload = ?1")?.execute([name.as_str()]).map(|_| ())
+}
+
+fn bound(connection: &Connection) -> rusqlite::Result<HashMap<AgentName, Vec<BoundProvider>>> {
+    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+    let mut statement = connection.prepare_cached("SELECT * FROM workload_provider ORDER BY workload, provider")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let bound = BoundProvider { provider: parsed(row, "provider")?, scopes: scopes(row, "scopes")? };
+        all.entry(parsed(row, "workload")?).or_default().push(bound);
+    }
+    Ok(all)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
@@ -66,6 +112,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
     let state = match row.get_ref("state")?.as_str()? {
         "active" => Some(State::Active),
         "suspended" => Some(State::Suspended),
+        "retired" => Some(State::Retired),
         _ => None,
     };
     let version = match parsed_or_none(row, "digest")? {
@@ -74,7 +121,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
             Some(Version { digest, deployed_by: row.get("deployed_by")?, deployed_at: time(row, "deployed_at")? })
         }
     };
-    let urls = row.get_ref("allowed_return_urls")?.as_str()?;
     Ok(WorkloadIdentity {
         name: parsed(row, "name")?,
         id: parsed(row, "id")?,
@@ -83,9 +129,17 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
         created_by: row.get("created_by")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
-        allowed_return_urls: serde_json::from_str(urls)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(7, Type::Text, Box::new(error)))?,
+        allowed_return_urls: json::<Vec<String>>(row, "allowed_return_urls")?,
+        tags: json::<Tags>(row, "tags")?,
+        bound: Vec::new(),
         state: one_of(row, "state", state)?,
         version,
+    })
+}
+
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
+        let place = row.as_ref().column_index(column).unwrap_or(usize::MAX);
+        rusqlite::Error::FromSqlConversionFailure(place, Type::Text, Box::new(error))
     })
 }

@@ -25,9 +25,9 @@ impl Rows for Store {
         Box::pin(async move {
             let written = self.writer.write(move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :asked, :resources,
+                    "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :client, :asked, :resources,
                          :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed)
-                     ON CONFLICT (workload, issuer, subject, provider, asked, resources) DO UPDATE SET id = :id,
+                     ON CONFLICT (workload, issuer, subject, provider, client, asked, resources) DO UPDATE SET id = :id,
                          granted = :granted, created_at = :created_at, updated_at = :updated_at,
                          expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
                          sealed = :sealed",
@@ -47,7 +47,7 @@ impl Rows for Store {
                          expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
                          sealed = :sealed
                      WHERE id = :id AND generation = :from AND workload = :workload AND issuer = :issuer
-                         AND subject = :subject AND provider = :provider AND asked = :asked
+                         AND subject = :subject AND provider = :provider AND client = :client AND asked = :asked
                          AND resources = :resources",
                 )?;
                 with_columns(&row, &[(":from", &number(from))], |columns| statement.execute(columns)).map(|n| n == 1)
@@ -93,7 +93,7 @@ impl Rows for Store {
                 }
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_revocation VALUES (:pending, :attempts, :next_at, :id, :workload, :issuer,
-                         :subject, :provider, :asked, :resources, :granted, :created_at, :updated_at, :expires_at,
+                         :subject, :provider, :client, :asked, :resources, :granted, :created_at, :updated_at, :expires_at,
                          :generation, :renewing_since, :sealed)",
                 )?;
                 let more: [(&str, &dyn ToSql); 3] = [
@@ -153,7 +153,7 @@ fn with_columns<T>(row: &GrantRow, more: &[(&str, &dyn ToSql)], run: impl FnOnce
     let (issuer, subject, provider) = (row.user.issuer.as_str(), row.user.subject.as_str(), row.provider.as_str());
     let columns: &[(&str, &dyn ToSql)] = named_params! {
         ":id": id, ":workload": row.workload, ":issuer": issuer, ":subject": subject, ":provider": provider,
-        ":asked": asked, ":resources": resources, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
+        ":client": row.client, ":asked": asked, ":resources": resources, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
         ":expires_at": expires_at, ":generation": generation, ":renewing_since": renewing_since, ":sealed": row.sealed,
     };
     run(&[columns, more].concat())
@@ -165,6 +165,7 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         workload: row.get("workload")?,
         user: UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? },
         provider: parsed(row, "provider")?,
+        client: row.get("client")?,
         asked: scopes(row, "asked")?,
         resources: words(row, "resources")?,
         granted: scopes(row, "granted")?,

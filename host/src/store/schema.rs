@@ -125,6 +125,55 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX consent_session_expiry ON consent_session (expires_at);
 ", "
+    -- Patterns of operations and workloads are joined by single spaces.
+    CREATE TABLE access_key (
+        id           TEXT NOT NULL PRIMARY KEY,
+        name         TEXT NOT NULL,
+        operations   TEXT NOT NULL,
+        workloads    TEXT NOT NULL,
+        created_at   INTEGER NOT NULL,
+        created_by   TEXT NOT NULL,
+        last_used_at INTEGER,
+        disabled     INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+        sealed       BLOB NOT NULL
+    ) STRICT;
+
+    ALTER TABLE audit ADD COLUMN caller TEXT;
+", "
+    -- Names that differ in case alone would be one to people. An identity that is being deleted is there until nothing of
+    -- its is left. Tags are a JSON object.
+    CREATE TABLE workload_identity (
+        name                TEXT NOT NULL PRIMARY KEY,
+        id                  TEXT NOT NULL UNIQUE,
+        origin              TEXT NOT NULL CHECK (origin IN ('runtime', 'gateway', 'manual')),
+        publisher           TEXT NOT NULL,
+        created_by          TEXT NOT NULL,
+        created_at          INTEGER NOT NULL,
+        updated_at          INTEGER NOT NULL,
+        allowed_return_urls TEXT NOT NULL,
+        tags                TEXT NOT NULL,
+        state               TEXT NOT NULL CHECK (state IN ('active', 'suspended', 'retired')),
+        digest              TEXT,
+        deployed_by         TEXT,
+        deployed_at         INTEGER,
+        CHECK ((digest IS NULL) = (deployed_by IS NULL) AND (digest IS NULL) = (deployed_at IS NULL))
+    ) STRICT;
+    INSERT INTO workload_identity
+        SELECT name, id, origin, publisher, created_by, created_at, updated_at, allowed_return_urls, '{}', state, digest,
+               deployed_by, deployed_at
+        FROM workload;
+    DROP TABLE workload;
+    ALTER TABLE workload_identity RENAME TO workload;
+    CREATE UNIQUE INDEX workload_alike ON workload (lower(name));
+
+    -- Credential providers that were bound to a workload at run time.
+    CREATE TABLE workload_provider (
+        workload TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        scopes   TEXT NOT NULL,
+        PRIMARY KEY (workload, provider)
+    ) STRICT;
+", "
     -- A grant is for certain resources, and what is sealed may hold a key: rows of before do not open any more, and their
     -- users are asked again. Sessions that are open are given up.
     DROP TABLE vault_grant;
@@ -137,6 +186,7 @@ const MIGRATIONS: &[&str] = &["
         issuer         TEXT NOT NULL,
         subject        TEXT NOT NULL,
         provider       TEXT NOT NULL,
+        client         TEXT NOT NULL,
         asked          TEXT NOT NULL,
         resources      TEXT NOT NULL,
         granted        TEXT NOT NULL,
@@ -146,7 +196,7 @@ const MIGRATIONS: &[&str] = &["
         generation     INTEGER NOT NULL,
         renewing_since INTEGER,
         sealed         BLOB NOT NULL,
-        UNIQUE (workload, issuer, subject, provider, asked, resources)
+        UNIQUE (workload, issuer, subject, provider, client, asked, resources)
     ) STRICT;
 
     CREATE TABLE vault_revocation (
@@ -158,6 +208,7 @@ const MIGRATIONS: &[&str] = &["
         issuer         TEXT NOT NULL,
         subject        TEXT NOT NULL,
         provider       TEXT NOT NULL,
+        client         TEXT NOT NULL,
         asked          TEXT NOT NULL,
         resources      TEXT NOT NULL,
         granted        TEXT NOT NULL,

@@ -1,7 +1,7 @@
 //! The vault: grants looked up, released, kept and listed.
 
 use super::cache::{Cache, Found};
-use super::key::{Held, Place, VaultKey};
+use super::key::{Held, Place, VaultKey, client_of};
 use super::minted::Minted;
 use super::refresh::{Age, Flights};
 use super::tokens::Tokens;
@@ -14,7 +14,7 @@ use crate::identity::{Binding, WorkloadIssuer};
 use crate::ids::{Account, AgentName, GrantId, Malformed, ProviderName, Scopes, UserId};
 use crate::jose::{DpopKey, DpopProver};
 use crate::oauth::{OAuth, OAuthError, Provider, TokenSet, TokenType};
-use crate::providers::Providers;
+use crate::providers::{Change, Providers, SecretUnavailable};
 use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
 use serde::Serialize;
@@ -193,6 +193,9 @@ pub enum VaultError {
     /// There is no token of the user's that could be exchanged.
     #[error("{0}")]
     NoUserToken(String),
+    /// There is no key that could be sent.
+    #[error("the API key cannot be read")]
+    ApiKey(#[source] SecretUnavailable),
     /// What is asked for cannot be sent.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -244,11 +247,21 @@ impl Vault {
             minted,
             turns,
         };
-        Ok(Arc::new(Self { parts: Arc::new(parts) }))
+        let vault = Arc::new(Self { parts: Arc::new(parts) });
+        // A provider that was changed or is gone: its minted tokens are over. Grants of another client than the one that is
+        // configured now are not found any more.
+        let watching = Arc::downgrade(&vault);
+        vault.parts.providers.on_change(move |change| {
+            let (Change::Created(name) | Change::Updated { name, .. } | Change::Deleted(name)) = change;
+            if let Some(vault) = watching.upgrade() {
+                vault.forget_minted(&GrantFilter { provider: Some(name.clone()), ..GrantFilter::default() });
+            }
+        });
+        Ok(vault)
     }
 
     /// Whether the bound agent has what it wants of the bound user at this provider. From memory; never waits.
-    pub fn status(&self, binding: &Binding, provider: &ProviderName, wanted: &Wanted) -> GrantStatus {
+    pub fn status(&self, binding: &Binding, provider: &Provider, wanted: &Wanted) -> GrantStatus {
         let Some(key) = VaultKey::of(&self.parts.account, binding, provider) else { return GrantStatus::Missing };
         match self.parts.cache.covering(key.place(), wanted) {
             Found::Covered(held) => {
@@ -276,7 +289,7 @@ impl Vault {
     ) -> Result<Token, VaultError> {
         let parts = &self.parts;
         let who = written.binding();
-        let key = VaultKey::of(&parts.account, who, &provider.name).ok_or(VaultError::Missing)?;
+        let key = VaultKey::of(&parts.account, who, provider).ok_or(VaultError::Missing)?;
         let mut none = VaultError::Missing;
         let mut renewed: Option<(GrantId, Result<(), VaultError>)> = None;
         // After every wait the grant is looked up anew, so that none is released that was revoked meanwhile. Each round
@@ -329,7 +342,7 @@ impl Vault {
     ) -> Result<GrantId, VaultError> {
         let who = written.binding();
         let plain = Tokens::of(&tokens, tokens.refresh.as_ref(), key)?;
-        let key = VaultKey::of(&self.parts.account, who, &provider.name).ok_or(VaultError::Missing)?;
+        let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
         let user = who.user().ok_or(VaultError::Missing)?.id().clone();
         let now = self.parts.clock.now();
         let row = GrantRow {
@@ -337,6 +350,7 @@ impl Vault {
             workload: who.agent().identity().id.to_string(),
             user,
             provider: provider.name.clone(),
+            client: client_of(provider),
             // A provider that names no scopes granted what was asked (RFC 6749 §5.1).
             granted: tokens.scopes.clone().unwrap_or_else(|| asked.scopes.clone()),
             asked: asked.scopes.clone(),
@@ -382,15 +396,11 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`]; some may be gone then.
-    pub async fn forget(
-        &self,
-        who: &Arc<Binding>,
-        provider: &ProviderName,
-        wanted: &Wanted,
-    ) -> Result<usize, VaultError> {
+    pub async fn forget(&self, who: &Arc<Binding>, provider: &Provider, wanted: &Wanted) -> Result<usize, VaultError> {
         let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
         let detail = json!({ "scopes": wanted.scopes, "resources": wanted.resources(), "why": "asked to ask anew" });
-        let attempt = self.parts.trail.open(who, Action::new(codes::GRANT_REVOKE, provider.as_str()).with(detail))?;
+        let attempt =
+            self.parts.trail.open(who, Action::new(codes::GRANT_REVOKE, provider.name.as_str()).with(detail))?;
         let (parts, wanted) = (self.parts.clone(), wanted.clone());
         let work = tokio::spawn(async move {
             let result = match attempt.written().await {

@@ -142,9 +142,10 @@ impl Vault {
     /// Releases an API key: as it is now, so that one that was changed is the new one.
     ///
     /// # Errors
-    /// None yet.
+    /// [`VaultError::ApiKey`] while its file is wrong.
     pub fn api_key(&self, _written: &Written<'_>, provider: &ApiKeyProvider) -> Result<Token, VaultError> {
-        Ok(Token { secret: provider.key.clone(), scopes: Scopes::default(), expires_at: None, prover: None })
+        let secret = provider.key(self.parts.clock.now()).map_err(VaultError::ApiKey)?;
+        Ok(Token { secret, scopes: Scopes::default(), expires_at: None, prover: None })
     }
 
     /// Forgets minted tokens: of an agent that was suspended or lost a provider, of a user who revokes, of a provider that

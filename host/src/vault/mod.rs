@@ -1,6 +1,6 @@
 //! Tokens, sealed.
 //!
-//! One entry per (account, workload, user, provider, scope set, resources). A key derives from a [`crate::identity::Binding`]; the
+//! One entry per (account, workload, user, provider and client there, scope set, resources). A key derives from a [`crate::identity::Binding`]; the
 //! sealed bytes are bound to it as associated data, so a row copied over another does not open. What releases a token
 //! takes a [`crate::audit::Written`].
 
@@ -33,6 +33,8 @@ pub struct GrantRow {
     pub user: UserId,
     /// At which provider.
     pub provider: ProviderName,
+    /// Which client we were there, and where: part of the key.
+    pub client: String,
     /// What was asked for: part of the key.
     pub asked: Scopes,
     /// For which resources it was asked (RFC 8707), sorted: part of the key.
@@ -71,7 +73,7 @@ pub struct PendingRevocation {
 pub trait Rows: Send + Sync {
     /// All grants, to fill the cache at start.
     fn all(&self) -> BoxFuture<'_, Result<Vec<GrantRow>, RowsError>>;
-    /// Makes a grant, or replaces the one of the same (workload, user, provider, asked, resources).
+    /// Makes a grant, or replaces the one of the same (workload, user, provider, client, asked, resources).
     fn put(&self, row: GrantRow) -> BoxFuture<'_, Result<(), RowsError>>;
     /// Replaces a grant if its generation is still `from`; false if it is not, or is gone.
     fn replace(&self, from: u64, row: GrantRow) -> BoxFuture<'_, Result<bool, RowsError>>;

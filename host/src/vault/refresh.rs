@@ -196,7 +196,7 @@ impl Parts {
         held: &Arc<Held>,
         provider: &Arc<Provider>,
     ) -> Result<Scopes, VaultError> {
-        let key = VaultKey::of(&self.account, attempt.binding(), &provider.name).ok_or(VaultError::Missing)?;
+        let key = VaultKey::of(&self.account, attempt.binding(), provider).ok_or(VaultError::Missing)?;
         let tokens = key.open(&self.sealer, held)?;
         let unsaved = self.flights.state().unsaved.get(&held.row.id).cloned();
         if let Some(next) = unsaved.filter(|next| next.row.generation == held.row.generation + 1) {
@@ -362,6 +362,7 @@ mod tests {
             workload: "spiffe://test/agent/calendar".into(),
             user: UserId { issuer: "https://idp.test".parse().unwrap(), subject: "alice".parse().unwrap() },
             provider: ProviderName::parse("calendar").unwrap(),
+            client: "attache at https://calendar.test/token".into(),
             asked: Scopes::default(),
             resources: Vec::new(),
             granted: Scopes::default(),

@@ -1,7 +1,7 @@
 //! Revoking: gone here first, and for good; then told to the provider (RFC 7009), now or as soon as it answers.
 
 use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError, agent_of};
-use super::key::{Held, Place, RetiredKey};
+use super::key::{Held, Place, RetiredKey, client_of};
 use super::{GrantRow, PendingRevocation};
 use crate::audit::{Action, Actor, Outcome, codes, with_cause};
 use crate::identity::Workload;
@@ -148,8 +148,8 @@ impl Parts {
             }
             false
         };
-        let Some(provider) = self.providers.oauth2(&row.provider) else {
-            return failed("the provider is no longer configured".into());
+        let Some(provider) = self.providers.oauth2(&row.provider).filter(|one| client_of(one) == row.client) else {
+            return failed("the provider is no longer configured as it was when the user agreed".into());
         };
         let held = Held::new(row.clone());
         match RetiredKey::of(&self.account, pending).open(&self.sealer, &held) {
@@ -185,7 +185,8 @@ impl Parts {
     /// The workload of a row, for a provider that knows its clients by that; none that is gone or suspended.
     fn workload_of(&self, row: &GrantRow) -> Option<Workload> {
         let name = AgentName::parse(agent_of(&row.workload)).ok()?;
-        self.directory.resolve(&name).ok().map(|agent| Workload::of(&agent))
+        let agent = self.directory.resolve(&name).or_else(|_| self.directory.resolve_elsewhere(&name));
+        agent.ok().map(|agent| Workload::of(&agent))
     }
 }
 

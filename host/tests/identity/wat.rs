@@ -1,11 +1,10 @@
 //! Workload access tokens.
 
 use crate::Bed;
-use attache::directory::{Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
+use attache::directory::{Configured, Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
 use attache::identity::{Binding, WatTable};
 use attache::ids::{AgentName, Digest, SessionId, TrustDomain};
 use futures_util::future::BoxFuture;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,10 @@ impl Entries for Nowhere {
     fn put(&self, _: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn remove(&self, _: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A binding of this user and the agent `calendar`, made as the host makes it.
@@ -28,7 +31,7 @@ async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
     let domain = TrustDomain::parse("example.com").unwrap();
     let name = AgentName::parse("calendar").unwrap();
     let directory =
-        Directory::load(Arc::new(Nowhere), domain.clone(), HashMap::new(), bed.clock.clone()).await.unwrap();
+        Directory::load(Arc::new(Nowhere), domain.clone(), Configured::default(), bed.clock.clone()).await.unwrap();
     let deployment = Deployment {
         name: name.clone(),
         digest: Digest::of(b"calendar"),

@@ -5,7 +5,7 @@ use attache::broker::{
     Acquire, Acquired, Body, Broker, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
 };
 use attache::clock::{Clock, Timestamp};
-use attache::directory::{Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
+use attache::directory::{Configured, Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
 use attache::identity::{Binding, Live, WatTable, WorkloadAccessToken};
 use attache::ids::{AgentName, CredentialId, Digest, SessionId, TrustDomain};
 use attache::runtime::{Engine, EngineConfig, InvokeError, Loaded};
@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -122,7 +122,8 @@ fn facts(wat: WorkloadAccessToken, reveal: bool) -> Guest {
 async fn token() -> (WorkloadAccessToken, Live) {
     let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
     let domain = TrustDomain::parse("example.org").unwrap();
-    let directory = Directory::load(Arc::new(Nowhere), domain.clone(), HashMap::new(), clock.clone()).await.unwrap();
+    let directory =
+        Directory::load(Arc::new(Nowhere), domain.clone(), Configured::default(), clock.clone()).await.unwrap();
     let name = AgentName::parse("probe").unwrap();
     let deployment = Deployment {
         name: name.clone(),
@@ -145,6 +146,10 @@ impl Entries for Nowhere {
     }
 
     fn put(&self, _entry: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn remove(&self, _name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
         async { Ok(()) }.boxed()
     }
 }

@@ -62,8 +62,9 @@ impl Bench {
             |name: &str| BoundProvider { provider: ProviderName::parse(name).unwrap(), scopes: scopes("read write") };
         let terms = Terms { providers: vec![bound("google"), bound("slack")], ..Terms::default() };
         let terms = HashMap::from([(AgentName::parse("calendar").unwrap(), Arc::new(terms))]);
-        let directory =
-            Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms, clock.clone()).await.unwrap();
+        let directory = Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms.into(), clock.clone())
+            .await
+            .unwrap();
         for name in ["calendar", "rogue"] {
             let deployment = Deployment {
                 name: AgentName::parse(name).unwrap(),

@@ -4,7 +4,7 @@ use attache::audit::{Entry, Filter, Journal, Record, Ticket, Unwritable};
 use attache::clock::Timestamp;
 use attache::consent::{ConsentSession, Sessions, SessionsError, Stage};
 use attache::directory::{Entries, Unavailable, WorkloadIdentity};
-use attache::ids::{ConsentId, GrantId};
+use attache::ids::{AgentName, ConsentId, GrantId};
 use attache::vault::{GrantRow, PendingRevocation, Rows, RowsError};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::sync::Mutex;
@@ -49,6 +49,13 @@ impl Entries for MemoryEntries {
             let mut entries = self.0.lock().unwrap();
             entries.retain(|other| other.name != entry.name);
             entries.push(entry);
+            Ok(())
+        }
+        .boxed()
+    }
+    fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        async move {
+            self.0.lock().unwrap().retain(|other| other.name != name);
             Ok(())
         }
         .boxed()
@@ -111,7 +118,14 @@ impl Rows for MemoryRows {
     }
     fn put(&self, row: GrantRow) -> BoxFuture<'_, Result<(), RowsError>> {
         let key = |row: &GrantRow| {
-            (row.workload.clone(), row.user.clone(), row.provider.clone(), row.asked.clone(), row.resources.clone())
+            (
+                row.workload.clone(),
+                row.user.clone(),
+                row.provider.clone(),
+                row.client.clone(),
+                row.asked.clone(),
+                row.resources.clone(),
+            )
         };
         let put = move |rows: &mut Vec<GrantRow>, _: &mut Vec<_>| {
             rows.retain(|other| key(other) != key(&row));

@@ -5,5 +5,5 @@ use attache::ids::Digest;
 use std::sync::Arc;
 
 pub fn forge(entry: Arc<WorkloadIdentity>, digest: Digest, terms: Arc<Terms>) -> RegisteredAgent {
-    RegisteredAgent { entry, digest, terms }
+    RegisteredAgent { entry, digest: Some(digest), terms }
 }

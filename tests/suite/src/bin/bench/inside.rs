@@ -48,6 +48,10 @@ impl Entries for Nowhere {
         self.0.lock().unwrap().push(entry);
         async { Ok(()) }.boxed()
     }
+    fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.0.lock().unwrap().retain(|entry| entry.name != name);
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// A binding made the one way there is, from a token signed by a test issuer.
