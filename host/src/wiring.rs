@@ -15,7 +15,7 @@ use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, VaultParts};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,15 +162,17 @@ impl Host {
         let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
             .await
             .map_err(StartError::Providers)?;
-        let vault = Vault::load(
-            store.clone(),
-            sealer.clone(),
-            oauth.clone(),
-            providers.clone(),
-            trail.clone(),
-            settings.account.clone(),
-            clock.clone(),
-        )
+        let vault = Vault::load(VaultParts {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            oauth: oauth.clone(),
+            issuer: issuer.clone(),
+            providers: providers.clone(),
+            directory: directory.clone(),
+            trail: trail.clone(),
+            account: settings.account.clone(),
+            clock: clock.clone(),
+        })
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
@@ -185,6 +187,7 @@ impl Host {
             settings.public_url.clone(),
             clock.clone(),
         );
+        tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),

@@ -41,6 +41,12 @@ pub(super) fn scopes(row: &Row<'_>, column: &str) -> rusqlite::Result<Scopes> {
         .map_err(|why| unreadable(row, column, Type::Text, why))
 }
 
+/// Words, joined by spaces.
+pub(super) fn words(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    let joined = row.get_ref(column)?.as_str()?;
+    Ok(joined.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+}
+
 /// A time.
 pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     count(row, column).map(Timestamp::from_millis)
