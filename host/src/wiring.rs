@@ -1,5 +1,6 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
+use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
 use crate::broker::{Desk, DeskParts};
 use crate::clock::Clock;
@@ -35,6 +36,8 @@ pub struct Host {
     pub issuer: Arc<WorkloadIssuer>,
     /// Workload access tokens of the API.
     pub issued: Arc<IssuedWats>,
+    /// Who calls the API, and the access keys.
+    pub door: Arc<Door>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -81,6 +84,9 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
+    /// The access keys.
+    #[error("the access keys cannot be read")]
+    Keys(#[source] KeysError),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -138,6 +144,10 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
+        let keys = Keys::load(store.clone(), sealer.clone(), settings.account.clone(), clock.clone())
+            .await
+            .map_err(StartError::Keys)?;
+        let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
         let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(
             store.clone(),
@@ -181,6 +191,7 @@ impl Host {
             directory,
             verifier,
             issuer,
+            door,
             issued,
             trail,
             oauth,

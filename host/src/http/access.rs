@@ -4,7 +4,7 @@
 use super::operator::Operators;
 use super::problem::Problem;
 use super::site::Site;
-use super::{admin, consent, grants, invoke, me, metadata, pages, sign_in};
+use super::{admin, admin_keys, consent, grants, invoke, me, metadata, pages, sign_in};
 use crate::wiring::Host;
 use axum::Router;
 use axum::routing::{MethodRouter, any, delete, get, post};
@@ -83,6 +83,10 @@ pub(super) const ADMIN: &[Route<Operators>] = &[
     route("GET", "/v1/grants", Who::Operator, || get(admin::grants)),
     route("DELETE", "/v1/grants/{id}", Who::Operator, || delete(admin::revoke)),
     route("GET", "/v1/audit", Who::Operator, || get(admin::audit)),
+    route("GET", "/v1/keys", Who::Operator, || get(admin_keys::list)),
+    route("POST", "/v1/keys", Who::Operator, || post(admin_keys::create)),
+    route("POST", "/v1/keys/{id}/disable", Who::Operator, || post(admin_keys::disable)),
+    route("DELETE", "/v1/keys/{id}", Who::Operator, || delete(admin_keys::remove)),
 ];
 
 /// What callers and browsers reach.
