@@ -84,12 +84,12 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
-    /// The access keys.
-    #[error("the access keys cannot be read")]
-    Keys(#[source] KeysError),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
+    /// The access keys.
+    #[error("the access keys cannot be read")]
+    Keys(#[source] KeysError),
     /// The HTTP client.
     #[error("the HTTP client cannot be built")]
     Client(#[source] ClientError),
