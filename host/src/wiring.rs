@@ -148,6 +148,7 @@ impl Host {
             .await
             .map_err(StartError::Keys)?;
         let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
+        warn_of_trust(&settings);
         let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(
             store.clone(),
@@ -226,6 +227,18 @@ impl Host {
             })
             .await?;
         Ok(loaded.clone())
+    }
+}
+
+/// What an operator opened wide is said at each start, so that it is not forgotten.
+fn warn_of_trust(settings: &Settings) {
+    for (pattern, workload) in settings.workloads.patterns.iter() {
+        if workload.terms.any_provider {
+            tracing::warn!(%pattern, "`any_provider`: these workloads get every credential of whoever they act for");
+        }
+        if workload.terms.trusts_user_ids {
+            tracing::warn!(%pattern, "`trust_user_ids`: these workloads act for whomever they name, without proof");
+        }
     }
 }
 

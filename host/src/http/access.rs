@@ -4,11 +4,11 @@
 use super::operator::Operators;
 use super::problem::Problem;
 use super::site::Site;
-use super::{admin, admin_keys, agentcore, consent, grants, invoke, me, metadata, pages, sign_in};
+use super::{admin, admin_keys, admin_workloads, agentcore, consent, grants, invoke, me, metadata, pages, sign_in};
 use crate::access::Operation;
 use crate::operations::Operations;
 use axum::extract::{Request, State};
-use axum::routing::{MethodFilter, MethodRouter, any, delete, get, on, post};
+use axum::routing::{MethodFilter, MethodRouter, any, delete, get, on, patch, post, put};
 use axum::{Json, Router};
 use std::sync::Arc;
 
@@ -81,6 +81,12 @@ pub(super) const ADMIN: &[Route<Operators>] = &[
     route("POST", "/v1/agents/{name}/deploy", Who::Operator, || post(admin::deploy)),
     route("POST", "/v1/agents/{name}/suspend", Who::Operator, || post(admin::suspend)),
     route("POST", "/v1/agents/{name}/resume", Who::Operator, || post(admin::resume)),
+    route("PATCH", "/v1/agents/{name}", Who::Operator, || patch(admin_workloads::update)),
+    route("PUT", "/v1/agents/{name}/tags", Who::Operator, || put(admin_workloads::tag)),
+    route("DELETE", "/v1/agents/{name}/tags", Who::Operator, || delete(admin_workloads::untag)),
+    route("PUT", "/v1/agents/{name}/providers/{provider}", Who::Operator, || put(admin_workloads::bind)),
+    route("DELETE", "/v1/agents/{name}/providers/{provider}", Who::Operator, || delete(admin_workloads::unbind)),
+    route("DELETE", "/v1/agents/{name}", Who::Operator, || delete(admin_workloads::delete)),
     route("POST", "/v1/workloads", Who::Operator, || post(admin::create)),
     route("GET", "/v1/providers", Who::Operator, || get(admin::providers)),
     route("GET", "/v1/grants", Who::Operator, || get(admin::grants)),
@@ -180,10 +186,7 @@ fn router<S: Clone + Send + Sync + 'static>(routes: &[Route<S>]) -> Router<S> {
     routes.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
 }
 
-async fn dress(
-    State(site): State<Arc<Site>>,
-    page: axum::response::Response,
-) -> axum::response::Response {
+async fn dress(State(site): State<Arc<Site>>, page: axum::response::Response) -> axum::response::Response {
     site.dress(page)
 }
 

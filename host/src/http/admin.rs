@@ -24,7 +24,7 @@ const COMPONENT_PATIENCE: Duration = Duration::from_secs(120);
 /// Records that one answer may hold.
 const MOST_RECORDS: usize = 10_000;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 pub(super) async fn status(State(Operators(operations)): State<Operators>, _: Operator) -> Json<Value> {
     let host = operations.host();
@@ -49,12 +49,21 @@ pub(super) async fn agents(State(Operators(operations)): State<Operators>, opera
     Ok(Json(operations.list_agents(operator.caller())?.iter().map(agent).collect()))
 }
 
-fn agent(view: &AgentView) -> Value {
+pub(super) fn agent(view: &AgentView) -> Value {
     let of = |provider: &ProviderView| {
-        json!({ "name": provider.bound.provider, "scopes": provider.bound.scopes, "hosts": provider.hosts })
+        let at_run_time = view.identity.bound.iter().any(|other| other.provider == provider.bound.provider);
+        json!({
+            "name": provider.bound.provider,
+            "scopes": provider.bound.scopes,
+            "hosts": provider.hosts,
+            "at_run_time": at_run_time,
+        })
     };
     let mut value = json!(*view.identity);
     value["providers"] = view.providers.iter().map(of).collect();
+    value["any_provider"] = json!(view.terms.any_provider);
+    value["trusts_user_ids"] = json!(view.terms.trusts_user_ids);
+    value["configured_return_urls"] = json!(view.terms.return_urls);
     value["claims"] = json!(view.terms.claims);
     value["egress"] = json!(view.terms.egress);
     value["reveal"] = json!(view.terms.reveal);

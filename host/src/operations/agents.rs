@@ -5,6 +5,7 @@ use crate::access::{Caller, Operation, Who};
 use crate::audit::{Action, Actor, AgentRef, codes};
 use crate::directory::{BoundProvider, Deployment, State, Terms, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, ProviderName};
+use crate::providers::CredentialProvider;
 use crate::wiring::ComponentError;
 use bytes::Bytes;
 use serde_json::json;
@@ -115,14 +116,12 @@ impl Operations {
         bound: BoundProvider,
     ) -> Result<AgentView, OperationError> {
         let permitted = self.permit(caller, Operation::BindCredentialProvider, Some(name))?;
-        let provider = &bound.provider;
-        if self.host.providers.find(provider).is_none() {
-            let message = format!("there is no credential provider `{provider}`; run `attache providers` to see which are");
-            return Err(OperationError::NotFound(message));
-        }
-        let detail = json!({ "provider": provider, "scopes": bound.scopes });
+        let detail = json!({ "provider": bound.provider, "scopes": bound.scopes });
         let action = Action::new(codes::WORKLOAD_BIND, name.as_str()).with(detail);
-        let deed = async { Ok(self.host.directory.bind(name, bound).await?) };
+        let deed = async {
+            self.offered(&bound)?;
+            Ok(self.host.directory.bind(name, bound).await?)
+        };
         let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
         Ok(self.one(&identity))
     }
@@ -144,6 +143,27 @@ impl Operations {
         Ok(self.one(&identity))
     }
 
+    /// A mistake is told now and not at the agent's first call.
+    fn offered(&self, bound: &BoundProvider) -> Result<(), OperationError> {
+        let BoundProvider { provider: name, scopes } = bound;
+        let unfit = |why: String| Err(OperationError::Unfit(why));
+        match self.host.providers.find(name) {
+            None => {
+                unfit(format!("there is no credential provider `{name}`; `attache providers` lists those that are"))
+            }
+            Some(CredentialProvider::ApiKey(_)) if !scopes.is_empty() => {
+                unfit(format!("provider `{name}` has an API key, which has no scopes; bind it without"))
+            }
+            Some(CredentialProvider::Oauth2(provider))
+                if !provider.scopes.is_empty() && !provider.scopes.covers(scopes) =>
+            {
+                let missing = provider.scopes.missing(scopes).joined();
+                unfit(format!("provider `{name}` does not offer `{missing}`; bind what it offers"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     async fn set_state(
         &self,
         caller: &Arc<Caller>,
@@ -154,7 +174,8 @@ impl Operations {
     ) -> Result<AgentView, OperationError> {
         let permitted = self.permit(caller, operation, Some(name))?;
         let deed = async { Ok(self.host.directory.set_state(name, state).await?) };
-        let identity = self.written(self.about(permitted.actor(), name), Action::new(code, name.as_str()), deed).await?;
+        let identity =
+            self.written(self.about(permitted.actor(), name), Action::new(code, name.as_str()), deed).await?;
         Ok(self.one(&identity))
     }
 
@@ -184,12 +205,13 @@ impl Operations {
 
     fn view(&self, identity: &Arc<WorkloadIdentity>, users: usize) -> AgentView {
         let terms = self.host.directory.terms(&identity.name);
-        let of = |bound: &BoundProvider| ProviderView {
-            bound: bound.clone(),
-            hosts: self.host.providers.find(&bound.provider).map_or_else(Vec::new, |provider| {
-                provider.destinations().iter().map(ToString::to_string).collect()
-            }),
-        };
+        let of =
+            |bound: &BoundProvider| ProviderView {
+                bound: bound.clone(),
+                hosts: self.host.providers.find(&bound.provider).map_or_else(Vec::new, |provider| {
+                    provider.destinations().iter().map(ToString::to_string).collect()
+                }),
+            };
         let providers = terms.providers.iter().map(of).collect();
         AgentView { identity: identity.clone(), terms, providers, users }
     }

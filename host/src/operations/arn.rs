@@ -34,7 +34,8 @@ impl Arns {
     /// With the region of the caller's signature.
     pub fn of(settings: &Settings, caller: &Caller) -> Self {
         let account = settings.account.as_str();
-        let account = if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) { account } else { NO_ACCOUNT };
+        let account =
+            if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) { account } else { NO_ACCOUNT };
         Self { region: caller.region().unwrap_or(NOWHERE).to_owned(), account: account.to_owned() }
     }
 

@@ -7,6 +7,7 @@ use crate::consent::ConsentError;
 use crate::directory::{ChangeError, Unresolved};
 use crate::identity::{NotAsserted, Rejected};
 use crate::ids::Malformed;
+use crate::providers::ManageError;
 use crate::runtime::InvokeError;
 use crate::vault::VaultError;
 use crate::wiring::ComponentError;
@@ -17,6 +18,9 @@ pub enum OperationError {
     /// What was sent does not fit. Every field that is wrong is named.
     #[error("{}", told(.0))]
     Invalid(Vec<FieldProblem>),
+    /// What was sent does not fit what there is.
+    #[error("{0}")]
+    Unfit(String),
     /// The caller may not do this.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -47,6 +51,9 @@ pub enum OperationError {
     /// An access key.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A credential provider.
+    #[error(transparent)]
+    Provider(#[from] ManageError),
     /// The directory.
     #[error(transparent)]
     Directory(#[from] ChangeError),
@@ -120,7 +127,7 @@ impl OperationError {
     /// By whose fault it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::Invalid(_) | Self::TooLarge(_) => Class::Invalid,
+            Self::Invalid(_) | Self::Unfit(_) | Self::TooLarge(_) => Class::Invalid,
             Self::Forbidden(_) | Self::Denied(_) | Self::NotAsserted(NotAsserted::NotTrusted(_)) => Class::Denied,
             Self::NotAsserted(NotAsserted::Malformed(_)) => Class::Invalid,
             Self::Rejected(rejected) if rejected.is_unavailable() => Class::Unavailable,
@@ -130,6 +137,12 @@ impl OperationError {
             Self::Quota(_) => Class::Quota,
             Self::NotOffered(_) => Class::NotOffered,
             Self::Unavailable(_) | Self::Component(_) | Self::Unwritable(_) => Class::Unavailable,
+            Self::Provider(ManageError::Input { .. }) => Class::Invalid,
+            Self::Provider(ManageError::Taken(_)) => Class::Conflict,
+            Self::Provider(ManageError::Configured(_)) => Class::Denied,
+            Self::Provider(ManageError::Unknown(_)) => Class::NotFound,
+            Self::Provider(ManageError::TooMany) => Class::Quota,
+            Self::Provider(ManageError::Unavailable(_)) => Class::Unavailable,
             Self::Keys(KeysError::NotFound(_)) => Class::NotFound,
             Self::Keys(KeysError::Name) => Class::Invalid,
             Self::Keys(KeysError::TooMany) => Class::Quota,
@@ -144,6 +157,17 @@ impl OperationError {
             Self::Invoke(InvokeError::Busy | InvokeError::Host) => Class::Unavailable,
             Self::Invoke(InvokeError::RevealNotGranted) => Class::Denied,
             Self::Invoke(_) => Class::Agent,
+        }
+    }
+
+    /// The fields that are to blame, where some are.
+    pub fn fields(&self) -> Vec<FieldProblem> {
+        match self {
+            Self::Invalid(fields) => fields.clone(),
+            Self::Provider(ManageError::Input { field, reason }) => {
+                vec![FieldProblem { name: camel(field), message: reason.clone() }]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -210,6 +234,16 @@ fn of_refusal(error: &Refusal) -> Class {
         Refusal::Unavailable(_) => Class::Unavailable,
         _ => Class::Denied,
     }
+}
+
+/// `client_secret` as the API writes it.
+fn camel(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        name + &initial.to_ascii_uppercase() + rest
+    })
 }
 
 fn told(fields: &[FieldProblem]) -> String {

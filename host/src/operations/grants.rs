@@ -4,9 +4,10 @@ use super::paging::{self, Wanted};
 use super::{OperationError, Operations};
 use crate::access::{Caller, Operation};
 use crate::audit::Actor;
-use crate::ids::{AgentName, GrantId, UserId};
 use crate::identity::VerifiedUser;
+use crate::ids::{AgentName, GrantId, UserId};
 use crate::vault::{Grant, GrantFilter, VaultError};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Grants, newest first, and how to ask for those that follow.
@@ -91,14 +92,9 @@ impl Operations {
         Ok(self.host.vault.revoke(id, caller.actor(), None).await?)
     }
 
-    /// Everybody's grants of this user, for an operator who ends an account.
-    pub(super) fn grants_by_workload(&self, workload: &AgentName) -> GrantFilter {
-        GrantFilter { agent: Some(workload.clone()), ..GrantFilter::default() }
-    }
-
     /// How many users granted something to each agent.
-    pub(super) fn users_by_agent(&self) -> std::collections::HashMap<String, std::collections::HashSet<UserId>> {
-        let mut users: std::collections::HashMap<String, std::collections::HashSet<UserId>> = Default::default();
+    pub(super) fn users_by_agent(&self) -> HashMap<String, HashSet<UserId>> {
+        let mut users: HashMap<String, HashSet<UserId>> = HashMap::new();
         for grant in self.host.vault.grants() {
             users.entry(grant.agent).or_default().insert(grant.user);
         }

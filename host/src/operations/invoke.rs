@@ -85,8 +85,7 @@ impl Operations {
         };
         let (session, invocation) = (binding.session().clone(), binding.invocation());
         let status = response.status();
-        let response =
-            response.map(|body| Closing::new(body, attempt, seat, place, status, unread).boxed_unsync());
+        let response = response.map(|body| Closing::new(body, attempt, seat, place, status, unread).boxed_unsync());
         Ok(Invoked { response, session, invocation })
     }
 }

@@ -98,7 +98,8 @@ impl Operations {
             match self.sessions.stop(agent, session, owner) {
                 Some(_) => Ok(()),
                 None => {
-                    let message = format!("there is no session `{session}` with agent `{agent}`; it may have ended by itself");
+                    let message =
+                        format!("there is no session `{session}` with agent `{agent}`; it may have ended by itself");
                     Err(OperationError::NotFound(message))
                 }
             }

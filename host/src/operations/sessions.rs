@@ -4,8 +4,8 @@
 //! user chose is refused to another, for as long as the session lives. In memory; a restart ends every session.
 
 use super::OperationError;
-use crate::config::SessionLimits;
 use crate::clock::{Clock, Timestamp};
+use crate::config::SessionLimits;
 use crate::ids::{AgentName, InvocationId, SessionId, UserId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,12 +90,7 @@ impl Sessions {
         let key = (agent.clone(), id.clone());
         let mut table = self.lock();
         self.sweep(&mut table, now);
-        let begin = || Session {
-            owner: user.cloned(),
-            begun_at: now,
-            used_at: now,
-            running: HashMap::new(),
-        };
+        let begin = || Session { owner: user.cloned(), begun_at: now, used_at: now, running: HashMap::new() };
         let session = table.sessions.entry(key.clone()).or_insert_with(begin);
         if self.over(session, now) && session.running.is_empty() {
             *session = begin();

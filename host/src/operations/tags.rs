@@ -2,10 +2,9 @@
 
 use super::{Arn, OperationError, Operations};
 use crate::access::{Caller, Operation};
-use crate::audit::{Action, codes};
 use crate::directory::Tags;
-use crate::ids::AgentName;
-use serde_json::json;
+use crate::ids::ProviderName;
+use crate::providers::Kind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,20 +20,11 @@ impl Operations {
         tags: Vec<(String, String)>,
     ) -> Result<(), OperationError> {
         let arn = Arn::parse(arn)?;
-        let permitted = self.permit(caller, Operation::TagResource, workload(&arn))?;
-        let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
-        match &arn {
-            Arn::Workload(name) | Arn::Runtime(name) => {
-                let action = Action::new(codes::WORKLOAD_TAG, name.as_str()).with(json!({ "keys": keys }));
-                let tags = Tags::parse(tags).map_err(|malformed| OperationError::malformed("tags", malformed))?;
-                let deed = async { self.host.directory.tag(name, tags).await.map(drop).map_err(OperationError::from) };
-                self.written(self.about(permitted.actor(), name), action, deed).await
-            }
-            Arn::Oauth2Provider(name) | Arn::ApiKeyProvider(name) => {
-                let action = Action::new(codes::PROVIDER_TAG, name.as_str()).with(json!({ "keys": keys }));
-                let deed = async { self.tag_provider(&arn, tags).await };
-                self.written(permitted.actor(), action, deed).await
-            }
+        let tags = Tags::parse(tags).map_err(|malformed| OperationError::malformed("tags", malformed))?;
+        match arn {
+            Arn::Workload(name) | Arn::Runtime(name) => self.tag_workload(caller, &name, tags).await.map(drop),
+            Arn::Oauth2Provider(name) => self.tag_provider(caller, Kind::Oauth2, name, tags).await,
+            Arn::ApiKeyProvider(name) => self.tag_provider(caller, Kind::ApiKey, name, tags).await,
         }
     }
 
@@ -44,19 +34,10 @@ impl Operations {
     /// [`OperationError`]; nothing changed then.
     pub async fn untag(&self, caller: &Arc<Caller>, arn: &str, keys: Vec<String>) -> Result<(), OperationError> {
         let arn = Arn::parse(arn)?;
-        let permitted = self.permit(caller, Operation::UntagResource, workload(&arn))?;
-        let detail = json!({ "keys": keys });
-        match &arn {
-            Arn::Workload(name) | Arn::Runtime(name) => {
-                let action = Action::new(codes::WORKLOAD_UNTAG, name.as_str()).with(detail);
-                let deed = async { self.host.directory.untag(name, keys).await.map(drop).map_err(OperationError::from) };
-                self.written(self.about(permitted.actor(), name), action, deed).await
-            }
-            Arn::Oauth2Provider(name) | Arn::ApiKeyProvider(name) => {
-                let action = Action::new(codes::PROVIDER_UNTAG, name.as_str()).with(detail);
-                let deed = async { self.untag_provider(&arn, keys).await };
-                self.written(permitted.actor(), action, deed).await
-            }
+        match arn {
+            Arn::Workload(name) | Arn::Runtime(name) => self.untag_workload(caller, &name, keys).await.map(drop),
+            Arn::Oauth2Provider(name) => self.untag_provider(caller, Kind::Oauth2, name, keys).await,
+            Arn::ApiKeyProvider(name) => self.untag_provider(caller, Kind::ApiKey, name, keys).await,
         }
     }
 
@@ -66,17 +47,19 @@ impl Operations {
     /// [`OperationError`].
     pub fn tags(&self, caller: &Arc<Caller>, arn: &str) -> Result<BTreeMap<String, String>, OperationError> {
         let arn = Arn::parse(arn)?;
-        let _permitted = self.permit(caller, Operation::ListTagsForResource, workload(&arn))?;
+        let workload = match &arn {
+            Arn::Workload(name) | Arn::Runtime(name) => Some(name),
+            Arn::Oauth2Provider(_) | Arn::ApiKeyProvider(_) => None,
+        };
+        let _permitted = self.permit(caller, Operation::ListTagsForResource, workload)?;
+        let of_provider = |kind, name: &ProviderName| -> Result<BTreeMap<String, String>, OperationError> {
+            let facts = self.host.providers.facts_of(kind, name.as_str())?;
+            Ok(facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        };
         match &arn {
             Arn::Workload(name) | Arn::Runtime(name) => Ok(self.living(name)?.tags.clone().into()),
-            Arn::Oauth2Provider(_) | Arn::ApiKeyProvider(_) => self.tags_of_provider(&arn),
+            Arn::Oauth2Provider(name) => of_provider(Kind::Oauth2, name),
+            Arn::ApiKeyProvider(name) => of_provider(Kind::ApiKey, name),
         }
-    }
-}
-
-fn workload(arn: &Arn) -> Option<&AgentName> {
-    match arn {
-        Arn::Workload(name) | Arn::Runtime(name) => Some(name),
-        Arn::Oauth2Provider(_) | Arn::ApiKeyProvider(_) => None,
     }
 }

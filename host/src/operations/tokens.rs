@@ -51,7 +51,8 @@ impl Operations {
 
     /// The binding that a presented token stands for.
     pub(super) fn presented(&self, token: &str) -> Result<Arc<Binding>, OperationError> {
-        let dead = "this workload access token is not live: it has expired, was revoked, or is none of this host; get another";
+        let dead =
+            "this workload access token is not live: it has expired, was revoked, or is none of this host; get another";
         let binding = PresentedWat::parse(token).ok().and_then(|presented| self.host.issued.resolve(&presented));
         binding.ok_or_else(|| OperationError::Denied(dead.to_owned()))
     }

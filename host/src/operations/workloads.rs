@@ -5,8 +5,9 @@ use super::paging::Wanted;
 use super::{AgentView, OperationError, Operations};
 use crate::access::{Caller, Operation};
 use crate::audit::{Action, codes};
-use crate::directory::{NewWorkload, Page, Tags, WorkloadIdentity};
+use crate::directory::{ChangeError, NewWorkload, Page, Retired, Tags, WorkloadIdentity};
 use crate::ids::AgentName;
+use crate::vault::GrantFilter;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -20,6 +21,14 @@ pub struct CreateWorkload {
     pub return_urls: Vec<String>,
     /// Words of the operator's.
     pub tags: Tags,
+}
+
+/// What went with an identity that was deleted.
+pub struct Deleted {
+    /// How many grants.
+    pub grants: usize,
+    /// How many workload access tokens.
+    pub tokens: usize,
 }
 
 /// Some of the directory, and how to ask for what follows.
@@ -68,31 +77,80 @@ impl Operations {
         caller: &Arc<Caller>,
         name: &AgentName,
         return_urls: Option<Vec<String>>,
-    ) -> Result<Arc<WorkloadIdentity>, OperationError> {
+    ) -> Result<AgentView, OperationError> {
         let permitted = self.permit(caller, Operation::UpdateWorkloadIdentity, Some(name))?;
-        let Some(return_urls) = return_urls else { return self.living(name) };
-        let action = Action::new(codes::WORKLOAD_UPDATE, name.as_str()).with(json!({ "return_urls": return_urls }));
+        let Some(return_urls) = return_urls else { return Ok(self.one(&self.living(name)?)) };
+        let detail = json!({ "allowed_return_urls": return_urls });
+        let action = Action::new(codes::WORKLOAD_UPDATE, name.as_str()).with(detail);
         let deed = async { Ok(self.host.directory.update(name, return_urls).await?) };
-        self.written(self.about(permitted.actor(), name), action, deed).await
+        Ok(self.one(&self.written(self.about(permitted.actor(), name), action, deed).await?))
     }
 
     /// Deletes an identity that was made by hand, with its grants and its tokens. From the moment that it is retired nothing
-    /// is done with it; its name is free when nothing of it is left.
+    /// is done with it, whatever fails after that; its name is free when nothing of it is left.
     ///
     /// # Errors
-    /// [`OperationError`]; to ask again goes on with what an earlier attempt began.
-    pub async fn delete_workload(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<(), OperationError> {
+    /// [`OperationError`], also for an agent that runs here; to ask again goes on with what an earlier attempt began.
+    pub async fn delete_workload(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<Deleted, OperationError> {
+        self.delete(caller, name, self.host.directory.retire_manual(name)).await
+    }
+
+    /// As [`Operations::delete_workload`], for agents that run here as well: agent and identity go.
+    ///
+    /// # Errors
+    /// [`OperationError`].
+    pub async fn delete_agent(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<Deleted, OperationError> {
+        self.delete(caller, name, self.host.directory.retire(name)).await
+    }
+
+    async fn delete(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        retire: impl Future<Output = Result<Retired, ChangeError>>,
+    ) -> Result<Deleted, OperationError> {
         let permitted = self.permit(caller, Operation::DeleteWorkloadIdentity, Some(name))?;
         let actor = self.about(permitted.actor(), name);
-        let action = Action::new(codes::WORKLOAD_DELETE, name.as_str());
-        let revoker = actor.clone();
         let deed = async {
-            let retired = self.host.directory.retire_manual(name).await?;
-            self.host.issued.revoke_workload(name);
-            self.host.vault.revoke_where(&self.grants_by_workload(name), &revoker).await?;
-            Ok(self.host.directory.remove(retired).await?)
+            let retired = retire.await?;
+            let tokens = self.host.issued.revoke_workload(name);
+            let grants = self.host.vault.revoke_where(&of_workload(name), &permitted.actor()).await?.len();
+            self.host.directory.remove(retired).await?;
+            Ok(Deleted { grants, tokens })
         };
-        self.written(actor, action, deed).await
+        self.written(actor, Action::new(codes::WORKLOAD_DELETE, name.as_str()), deed).await
+    }
+
+    /// Adds tags, or gives them new values.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn tag_workload(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        tags: Tags,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::TagResource, Some(name))?;
+        let action = Action::new(codes::WORKLOAD_TAG, name.as_str()).with(json!(tags));
+        let deed = async { Ok(self.host.directory.tag(name, tags).await?) };
+        Ok(self.one(&self.written(self.about(permitted.actor(), name), action, deed).await?))
+    }
+
+    /// Removes tags. A key that is not there is no mistake.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn untag_workload(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        keys: Vec<String>,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::UntagResource, Some(name))?;
+        let action = Action::new(codes::WORKLOAD_UNTAG, name.as_str()).with(json!(keys));
+        let deed = async { Ok(self.host.directory.untag(name, keys).await?) };
+        Ok(self.one(&self.written(self.about(permitted.actor(), name), action, deed).await?))
     }
 
     /// Those that the caller reaches, in the order of their names, at most twenty.
@@ -114,4 +172,8 @@ impl Operations {
             OperationError::NotFound(message)
         })
     }
+}
+
+fn of_workload(name: &AgentName) -> GrantFilter {
+    GrantFilter { agent: Some(name.clone()), ..GrantFilter::default() }
 }

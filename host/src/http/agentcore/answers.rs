@@ -34,7 +34,7 @@ pub(super) async fn answer(
         O::UpdateWorkloadIdentity => {
             let urls = input.may_texts("allowedResourceOauth2ReturnUrls");
             let entry = operations.update_workload(caller, &input.parsed("name")?, urls).await?;
-            Ok(workload(&entry, &arns))
+            Ok(workload(&entry.identity, &arns))
         }
         O::DeleteWorkloadIdentity => {
             operations.delete_workload(caller, &input.parsed("name")?).await?;
@@ -128,12 +128,7 @@ pub(super) fn page(name: &str, items: Vec<Value>, next: Option<String>) -> Value
     value.into()
 }
 
-async fn create_workload(
-    operations: &Operations,
-    caller: &Arc<Caller>,
-    input: &Values<'_>,
-    arns: &Arns,
-) -> Answer {
+async fn create_workload(operations: &Operations, caller: &Arc<Caller>, input: &Values<'_>, arns: &Arns) -> Answer {
     let tags = Tags::parse(input.map("tags")).map_err(|malformed| OperationError::malformed("tags", malformed))?;
     let create = CreateWorkload {
         name: input.parsed("name")?,
@@ -218,10 +213,9 @@ async fn oauth2_token(operations: &Operations, caller: &Arc<Caller>, input: &Val
 fn list_grants(operations: &Operations, caller: &Arc<Caller>, input: &Values<'_>) -> Answer {
     let (issuer, subject) = (input.may_text("userIssuer"), input.may_text("userSubject"));
     let user = match (issuer, subject) {
-        (Some(_), Some(_)) => Some(crate::ids::UserId {
-            issuer: input.parsed("userIssuer")?,
-            subject: input.parsed("userSubject")?,
-        }),
+        (Some(_), Some(_)) => {
+            Some(crate::ids::UserId { issuer: input.parsed("userIssuer")?, subject: input.parsed("userSubject")? })
+        }
         (Some(_), None) => return Err(OperationError::field("userSubject", "is required beside `userIssuer`")),
         _ => None,
     };

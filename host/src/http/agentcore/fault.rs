@@ -30,6 +30,7 @@ pub(in crate::http) enum Kind {
 }
 
 impl Kind {
+    #[cfg(test)]
     pub(super) const ALL: &[Self] = &[
         Self::AccessDenied,
         Self::ConcurrentModification,
@@ -159,14 +160,9 @@ impl Fault {
 impl From<OperationError> for Fault {
     fn from(error: OperationError) -> Self {
         let message = error.to_string();
-        let class = error.class();
-        match (class, error) {
-            (Class::Invalid, OperationError::Invalid(fields)) => Self {
-                invalid: Some((Reason::FieldValidationFailed, fields)),
-                ..Self::new(Kind::Validation, message)
-            },
-            (Class::Invalid | Class::NotOffered, _) => Self {
-                invalid: Some((Reason::FieldValidationFailed, Vec::new())),
+        match (error.class(), error) {
+            (Class::Invalid | Class::NotOffered, error) => Self {
+                invalid: Some((Reason::FieldValidationFailed, error.fields())),
                 ..Self::new(Kind::Validation, message)
             },
             (Class::Denied, _) => Self::new(Kind::AccessDenied, message),

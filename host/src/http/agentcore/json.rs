@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for text in ["[]", "1", "\"x\"", "null", "{", "{}}", "{} {}", "{\"a\":1,}", "\u{feff}{}", "{'a':1}", "{\"a\":NaN}"] {
+        for text in
+            ["[]", "1", "\"x\"", "null", "{", "{}}", "{} {}", "{\"a\":1,}", "\u{feff}{}", "{'a':1}", "{\"a\":NaN}"]
+        {
             assert!(!refusal(text).is_empty(), "{text}");
         }
         assert!(!refusal(&format!("{}{}", "{\"a\":".repeat(5000), "}".repeat(5000))).is_empty(), "nesting has an end");

@@ -159,7 +159,8 @@ fn describe(call: &Call, schemas: &mut Schemas) -> Value {
     } else if !in_body.is_empty() {
         let required = in_body.iter().any(|field| field.required);
         let schema = schemas.structure(in_body);
-        described["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+        described["requestBody"] =
+            json!({ "required": required, "content": { "application/json": { "schema": schema } } });
     }
     described
 }

@@ -13,8 +13,8 @@ use crate::broker::Body;
 use crate::http::headers;
 use crate::http::site::Site;
 use crate::http::token::For;
-use crate::ids::{AgentName, SessionId};
 use crate::identity::VerifiedUser;
+use crate::ids::{AgentName, SessionId};
 use crate::operations::{Arn, Invocation, Invoked, OperationError, Overflow, RuntimeCall};
 use axum::response::Response;
 use bytes::Bytes;
@@ -131,7 +131,10 @@ impl Asked {
         match input.may_text("qualifier") {
             None | Some("DEFAULT") => {}
             Some(_) => {
-                return Err(OperationError::field("qualifier", "can only be `DEFAULT`: an agent has one endpoint here"));
+                return Err(OperationError::field(
+                    "qualifier",
+                    "can only be `DEFAULT`: an agent has one endpoint here",
+                ));
             }
         }
         Ok(Self {

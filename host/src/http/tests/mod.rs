@@ -6,6 +6,7 @@ mod issuer;
 mod issuing;
 mod pages;
 mod table;
+mod workloads;
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;
@@ -15,6 +16,7 @@ use crate::consent::Started;
 use crate::directory::Deployment;
 use crate::identity::{Bearer, Binding};
 use crate::ids::{AgentName, Digest, ProviderName, Scopes, SessionId};
+use crate::operations::Operations;
 use crate::wiring::Host;
 use axum::Router;
 use axum::body::Body;
@@ -136,7 +138,8 @@ allowed_return_urls = ["{RETURN_URL}"]
             })
             .await
             .unwrap();
-        let (public, admin) = (public_router(host.clone()), admin_router(host.clone()));
+        let operations = Operations::new(host.clone());
+        let (public, admin) = (public_router(operations.clone()), admin_router(operations));
         Self { host, public, admin, issuer, clock, _data: data }
     }
 

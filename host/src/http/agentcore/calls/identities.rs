@@ -1,9 +1,7 @@
 //! Workload identities.
 
 use super::Call;
-use super::names::{
-    MAX_20, NEXT_TOKEN, RETURN_URLS, TAGS, TIME, USUAL, WORKLOAD_ARN, WORKLOAD_NAME,
-};
+use super::names::{MAX_20, NEXT_TOKEN, RETURN_URLS, TAGS, TIME, USUAL, WORKLOAD_ARN, WORKLOAD_NAME};
 use crate::access::Operation;
 use crate::http::agentcore::fault::Kind::*;
 use crate::http::agentcore::shape::{Field, Shape, may, need};
@@ -16,10 +14,8 @@ const WHOLE: &[Field] = &[
     need("lastUpdatedTime", &TIME),
 ];
 
-const SHORT: Shape = Shape::structure(
-    "WorkloadIdentity",
-    &[need("name", &WORKLOAD_NAME), need("workloadIdentityArn", &WORKLOAD_ARN)],
-);
+const SHORT: Shape =
+    Shape::structure("WorkloadIdentity", &[need("name", &WORKLOAD_NAME), need("workloadIdentityArn", &WORKLOAD_ARN)]);
 
 pub(super) const CALLS: &[Call] = &[
     Call {

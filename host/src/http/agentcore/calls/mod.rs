@@ -6,7 +6,7 @@
 mod identities;
 mod names;
 mod ours;
-mod providers;
+pub(super) mod providers;
 mod runtimes;
 mod tags;
 mod token_vault;
@@ -31,17 +31,9 @@ pub(in crate::http) struct Call {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = &'static Call> {
-    [
-        identities::CALLS,
-        tokens::CALLS,
-        providers::CALLS,
-        token_vault::CALLS,
-        tags::CALLS,
-        runtimes::CALLS,
-        ours::CALLS,
-    ]
-    .into_iter()
-    .flatten()
+    [identities::CALLS, tokens::CALLS, providers::CALLS, token_vault::CALLS, tags::CALLS, runtimes::CALLS, ours::CALLS]
+        .into_iter()
+        .flatten()
 }
 
 /// The call of this operation; none where it is served elsewhere, at the operators' socket.

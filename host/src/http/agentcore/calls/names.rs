@@ -4,8 +4,7 @@ use crate::http::agentcore::fault::Kind::{self as Fault, *};
 use crate::http::agentcore::shape::{ANY, Shape};
 
 /// What every call of the identity operations can answer.
-pub(super) const USUAL: &[Fault] =
-    &[Unauthorized, Validation, AccessDenied, NotFound, Throttling, Internal];
+pub(super) const USUAL: &[Fault] = &[Unauthorized, Validation, AccessDenied, NotFound, Throttling, Internal];
 
 pub(super) const TEXT: Shape = Shape::text("String", 0, ANY);
 pub(super) const FLAG: Shape = Shape::flag("Boolean");

@@ -1,9 +1,7 @@
 //! Credential providers of both kinds.
 
 use super::Call;
-use super::names::{
-    MAX_20, MAX_100, NEXT_TOKEN, PROVIDER_ARN, PROVIDER_NAME, SCOPES, TAGS, TEXT, TIME, USUAL,
-};
+use super::names::{MAX_20, MAX_100, NEXT_TOKEN, PROVIDER_ARN, PROVIDER_NAME, SCOPES, TAGS, TEXT, TIME, USUAL};
 use super::token_vault::KEY_ARN;
 use crate::access::Operation;
 use crate::http::agentcore::fault::Kind::{self as Fault, *};
@@ -106,10 +104,7 @@ const ON_BEHALF_OF: Shape = Shape::structure(
             "onBehalfOfAuthenticationConfig",
             &Shape::structure(
                 "OnBehalfOfAuthenticationConfig",
-                &[need(
-                    "clientAuthenticationMethod",
-                    &Shape::choice("OnBehalfOfClientAuthentication", &["NO_CLIENT"]),
-                )],
+                &[need("clientAuthenticationMethod", &Shape::choice("OnBehalfOfClientAuthentication", &["NO_CLIENT"]))],
             ),
         ),
     ],
@@ -168,8 +163,7 @@ macro_rules! client {
 }
 
 const CLIENT: Shape = client!("VendorClientInput");
-const MICROSOFT: Shape =
-    client!("MicrosoftClientInput", may("tenantId", &Shape::text("TenantId", 1, 2048)));
+const MICROSOFT: Shape = client!("MicrosoftClientInput", may("tenantId", &Shape::text("TenantId", 1, 2048)));
 const INCLUDED: Shape = client!(
     "IncludedClientInput",
     may("issuer", &TEXT),
@@ -281,8 +275,7 @@ const MAKES: &[Fault] = &[
     Internal,
     EncryptionFailure,
 ];
-const READS: &[Fault] =
-    &[Unauthorized, Validation, AccessDenied, DecryptionFailure, NotFound, Throttling, Internal];
+const READS: &[Fault] = &[Unauthorized, Validation, AccessDenied, DecryptionFailure, NotFound, Throttling, Internal];
 
 const WHOLE: &[Field] = &[
     need("clientSecretArn", &SECRET_ARN),

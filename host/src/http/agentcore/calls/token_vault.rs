@@ -7,12 +7,8 @@ use crate::http::agentcore::fault::Kind::*;
 use crate::http::agentcore::shape::{Field, Shape, may, need};
 
 const ID: Shape = Shape::matching("TokenVaultId", 1, 64, r"[a-zA-Z0-9\-_]+");
-pub(super) const KEY_ARN: Shape = Shape::matching(
-    "KmsKeyArn",
-    1,
-    2048,
-    r"arn:aws(|-cn|-us-gov):kms:[a-zA-Z0-9-]*:[0-9]{12}:key/[a-zA-Z0-9-]{36}",
-);
+pub(super) const KEY_ARN: Shape =
+    Shape::matching("KmsKeyArn", 1, 2048, r"arn:aws(|-cn|-us-gov):kms:[a-zA-Z0-9-]*:[0-9]{12}:key/[a-zA-Z0-9-]{36}");
 const KEY: Shape = Shape::structure(
     "KmsConfiguration",
     &[

@@ -2,7 +2,7 @@
 
 use super::Call;
 use super::names::{
-    FLAG, PROVIDER_NAME, RETURN_URL, SCOPES, SESSION_URI, TIME, TEXT, USER_ID, USER_TOKEN, USUAL, WAT, WORKLOAD_NAME,
+    FLAG, PROVIDER_NAME, RETURN_URL, SCOPES, SESSION_URI, TEXT, TIME, USER_ID, USER_TOKEN, USUAL, WAT, WORKLOAD_NAME,
 };
 use crate::access::Operation;
 use crate::http::agentcore::shape::{ANY, Field, Shape, may, need};
@@ -10,13 +10,8 @@ use crate::http::agentcore::shape::{ANY, Field, Shape, may, need};
 const FLOW: Shape = Shape::choice("Oauth2Flow", &["USER_FEDERATION", "M2M", "ON_BEHALF_OF_TOKEN_EXCHANGE"]);
 const STATE: Shape = Shape::text("CustomState", 1, 4096).secret();
 const PARAMETER: Shape = Shape::matching("CustomParameterName", 1, 256, r"[a-zA-Z0-9\-_\.]+");
-const PARAMETERS: Shape = Shape::map(
-    "CustomParameters",
-    0,
-    ANY,
-    &PARAMETER,
-    &Shape::text("CustomParameterValue", 1, 2048).secret(),
-);
+const PARAMETERS: Shape =
+    Shape::map("CustomParameters", 0, ANY, &PARAMETER, &Shape::text("CustomParameterValue", 1, 2048).secret());
 const RESOURCES: Shape = Shape::list("Resources", &Shape::text("Resource", 1, 2048));
 const AUDIENCES: Shape = Shape::list("Audiences", &Shape::text("Audience", 1, 2048));
 const STATUS: Shape = Shape::choice("SessionStatus", &["IN_PROGRESS", "FAILED"]);
