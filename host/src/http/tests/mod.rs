@@ -3,6 +3,7 @@
 
 mod invoking;
 mod issuer;
+mod keys;
 mod pages;
 mod table;
 
