@@ -8,6 +8,8 @@ pub mod clock;
 pub mod ids;
 pub mod secret;
 
+pub mod jose;
+
 pub mod egress;
 
 pub mod directory;

@@ -8,7 +8,7 @@ use super::{
 use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
 use crate::consent::{ConsentError, Consents, SessionStatus};
 use crate::directory::{Directory, Terms};
-use crate::egress::{self, CarryError, Destinations, Passage, Placement};
+use crate::egress::{self, Attach, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
 use crate::ids::{ConsentId, CredentialId, ProviderName, Scopes};
 use crate::oauth::Provider;
@@ -380,7 +380,7 @@ impl Parts {
             // Asked once more, since renewing a token may take seconds.
             Ok(token) => match self.still_permitted(who, &held) {
                 Ok(()) => {
-                    let attach = Some((Placement::Bearer, token.secret));
+                    let attach = Some(Attach::Placed(Placement::Bearer, token.secret));
                     self.carry(outbound, &held.provider.destinations, attach).await
                 }
                 Err(refusal) => Err(refusal),
@@ -421,7 +421,7 @@ impl Parts {
         &self,
         outbound: Outbound,
         destinations: &Destinations,
-        attach: Option<(Placement, crate::secret::SharedSecret)>,
+        attach: Option<Attach>,
     ) -> Result<http::Response<Body>, Refusal> {
         let Outbound { request, connect_timeout, first_byte_timeout, between_bytes_timeout, .. } = outbound;
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };

@@ -5,13 +5,16 @@
 
 use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
-use super::placement::{Misfit, Placement};
+use super::placement::{self, Misfit, Placement};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
 use super::{Body, BodyError, Client, Destinations};
+use crate::jose::DpopProver;
 use crate::secret::Secret;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -23,12 +26,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
+/// What is attached to a request outside the guest.
+#[derive(Clone)]
+pub enum Attach {
+    /// The credential itself, in its place.
+    Placed(Placement, Arc<Secret>),
+    /// A token that is bound to a key: `Authorization: DPoP`, and a proof for this very request (RFC 9449 §7.1).
+    Dpop(Arc<Secret>, DpopProver),
+}
+
 /// The conditions under which one request leaves. No guest has a hand in `destinations` and `attach`.
 pub struct Passage<'a> {
     /// Where it may go.
     pub destinations: &'a Destinations,
     /// What is attached outside the guest; none for a plain request.
-    pub attach: Option<(Placement, Arc<Secret>)>,
+    pub attach: Option<Attach>,
     /// The guest's wish, where a connection has to be opened; the client's own limit holds besides.
     pub connect_timeout: Option<Duration>,
     /// Until the response's head.
@@ -78,7 +90,11 @@ pub async fn carry(
     request: Request<Body>,
 ) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
-    let placement = passage.attach.as_ref().map(|(placement, _)| placement);
+    let placement = match &passage.attach {
+        Some(Attach::Placed(placement, _)) => Some(placement),
+        Some(Attach::Dpop(..)) => Some(&Placement::Bearer),
+        None => None,
+    };
     let checked = Raw(request).check(client, passage.destinations, placement)?;
     let times = Times {
         until,
@@ -86,9 +102,26 @@ pub async fn carry(
         first_byte: passage.first_byte_timeout,
         between: passage.between_bytes_timeout,
     };
-    checked.attach(passage.attach)?.send(client, times).await?.scrub()
+    let Some(Attach::Dpop(token, prover)) = passage.attach else {
+        return checked.attach(passage.attach)?.send(client, times).await?.scrub();
+    };
+    // A server that wants a nonce says so instead of acting (RFC 9449 §9). What had no body is asked again at once; for the
+    // rest the nonce is there at the next call.
+    let (uri, twin) = (checked.0.uri().clone(), checked.twin());
+    let attach = Some(Attach::Dpop(token, prover.clone()));
+    let mut answered = checked.attach(attach.clone())?.send(client, times).await?;
+    let news = prover.remember(&uri, true, answered.response.headers());
+    if news
+        && wants_nonce(&answered.response)
+        && let Some(twin) = twin
+    {
+        answered = twin.attach(attach)?.send(client, times).await?;
+        prover.remember(&uri, true, answered.response.headers());
+    }
+    answered.scrub()
 }
 
+#[derive(Clone, Copy)]
 struct Times {
     until: Instant,
     connect: Option<Duration>,
@@ -212,13 +245,45 @@ fn check_length(headers: &HeaderMap, body: &Body) -> Result<(), CarryError> {
 }
 
 impl Checked {
-    fn attach(self, attach: Option<(Placement, Arc<Secret>)>) -> Result<Attached, CarryError> {
+    /// The same request once more, where it has no body that would have to be kept.
+    fn twin(&self) -> Option<Self> {
+        if !self.0.body().is_end_stream() {
+            return None;
+        }
+        let nothing = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut twin = Request::new(nothing);
+        twin.method_mut().clone_from(self.0.method());
+        twin.uri_mut().clone_from(self.0.uri());
+        twin.headers_mut().clone_from(self.0.headers());
+        *twin.version_mut() = self.0.version();
+        Some(Self(twin))
+    }
+
+    fn attach(self, attach: Option<Attach>) -> Result<Attached, CarryError> {
         let Self(mut request) = self;
-        let Some((placement, secret)) = attach else { return Ok(Attached { request, secret: None }) };
-        placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
+        let secret = match attach {
+            None => return Ok(Attached { request, secret: None }),
+            Some(Attach::Placed(placement, secret)) => {
+                placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
+                secret
+            }
+            Some(Attach::Dpop(secret, prover)) => {
+                let placed = placement::in_header(&mut request, AUTHORIZATION, "DPoP ", &secret);
+                placed.map_err(|Misfit| CarryError::Credential)?;
+                let proof = prover.header(request.method(), request.uri(), Some(&secret));
+                request.headers_mut().insert(DpopProver::HEADER, proof.map_err(|_| CarryError::Credential)?);
+                secret
+            }
+        };
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(Attached { request, secret: Some(secret) })
     }
+}
+
+/// 401, and `use_dpop_nonce` in its challenge (RFC 9449 §9).
+fn wants_nonce<B>(response: &Response<B>) -> bool {
+    let says = |value: &HeaderValue| value.to_str().is_ok_and(|challenge| challenge.contains("use_dpop_nonce"));
+    response.status() == http::StatusCode::UNAUTHORIZED && response.headers().get_all(WWW_AUTHENTICATE).iter().any(says)
 }
 
 impl Attached {

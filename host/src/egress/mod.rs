@@ -16,7 +16,7 @@ mod scrub;
 pub(crate) mod testing;
 mod vetting;
 
-pub use carry::{CarryError, Passage, carry};
+pub use carry::{Attach, CarryError, Passage, carry};
 pub use client::{Client, ClientConfig, ClientError};
 pub use destination::{Destination, Destinations, check_url};
 pub use fetch::{Fetch, FetchError, Fetched};

@@ -43,6 +43,8 @@ pub(super) const API: &[Route<Arc<Site>>] = &[
     route("GET", "/healthz", Who::Anybody, || get(healthy)),
     route("GET", "/.well-known/oauth-protected-resource", Who::Anybody, || get(metadata::of_host)),
     route("GET", "/.well-known/oauth-protected-resource/agents/{name}", Who::Anybody, || get(metadata::of_agent)),
+    route("GET", "/.well-known/openid-configuration", Who::Anybody, || get(metadata::of_issuer)),
+    route("GET", "/.well-known/jwks.json", Who::Anybody, || get(metadata::key_set)),
     route("*", "/agents/{name}/invocations", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/{*rest}", Who::Token, || any(invoke::invoke)),

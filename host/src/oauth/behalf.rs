@@ -1,10 +1,12 @@
 //! Tokens on behalf of a user: token exchange (RFC 8693), the JWT bearer grant (RFC 7523 §2.1), and the identity
 //! assertion grant, which is the one after the other (draft-ietf-oauth-identity-assertion-authz-grant).
 
-use super::client::{OAuth, OAuthError};
+use super::act::ActChain;
+use super::authentication::ClientAuthentication;
+use super::client::{OAuth, OAuthError, Request, asked, text};
 use super::more::{More, Proofs};
-use super::provider::{ClientAuthentication, Provider};
-use super::tokens::TokenSet;
+use super::provider::Provider;
+use super::tokens::{TokenSet, unreadable};
 use crate::ids::Scopes;
 use crate::secret::Secret;
 use std::sync::Arc;
@@ -74,6 +76,9 @@ pub mod token_types {
     pub const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 }
 
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// One request on behalf of a user.
 pub struct Exchange<'a> {
     /// The user's own token.
@@ -102,7 +107,140 @@ impl OAuth {
         scopes: &Scopes,
         more: &More,
     ) -> Result<TokenSet, OAuthError> {
-        let _ = (provider, proofs, exchange, scopes, more);
-        Err(OAuthError::Configuration("this provider exchanges no tokens of users".into()))
+        let behalf = provider.on_behalf_of.as_ref().ok_or_else(|| {
+            OAuthError::Configuration(format!(
+                "provider `{}` takes no tokens of users; add `on_behalf_of` to it",
+                provider.name
+            ))
+        })?;
+        ActChain::of(exchange.subject_token).map_err(asked)?;
+        let asking = Asking {
+            provider,
+            authentication: behalf.client_authentication.as_ref().unwrap_or(&provider.client_authentication),
+            proofs,
+            scopes,
+            more,
+        };
+        let tokens = match &behalf.grant {
+            Delegation::TokenExchange => {
+                let wanted = behalf.requested_token_type.as_deref();
+                self.exchange_tokens(&asking, exchange, &behalf.subject_token_type, wanted).await?
+            }
+            Delegation::JwtBearer => {
+                if exchange.actor.is_some() {
+                    return Err(OAuthError::Configuration(format!(
+                        "provider `{}`: a JWT bearer grant names no actor; set `actor = \"none\"`",
+                        provider.name
+                    )));
+                }
+                self.redeem(&asking, exchange.subject_token).await?
+            }
+            Delegation::IdJag { identity_provider, audience } => {
+                let audience = match audience {
+                    Some(audience) => audience.clone(),
+                    None => self.audience_of(provider).await?,
+                };
+                // The resources are the provider's; which of them the assertion is for, its issuer has to know.
+                let resources = more.resources_of(provider).map(str::to_owned).collect();
+                let for_provider = More { resources, audiences: vec![audience], parameters: Vec::new() };
+                let at_issuer = Asking {
+                    provider: identity_provider,
+                    authentication: &identity_provider.client_authentication,
+                    proofs: Proofs { dpop: None, ..proofs },
+                    scopes,
+                    more: &for_provider,
+                };
+                let kind = &behalf.subject_token_type;
+                let jag = self.exchange_tokens(&at_issuer, exchange, kind, Some(token_types::ID_JAG)).await?;
+                self.redeem(&asking, &jag.access).await?
+            }
+        };
+        Ok(TokenSet { refresh: None, ..tokens })
+    }
+
+    /// RFC 8693 §2.1.
+    async fn exchange_tokens(
+        &self,
+        asking: &Asking<'_>,
+        exchange: &Exchange<'_>,
+        subject_token_type: &str,
+        requested: Option<&str>,
+    ) -> Result<TokenSet, OAuthError> {
+        let subject = exchange.subject_token;
+        let mut form = vec![
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token", text(subject)?),
+            ("subject_token_type", exchange.subject_token_type.unwrap_or(subject_token_type)),
+        ];
+        let mut sent = vec![subject];
+        if let Some((actor, kind)) = exchange.actor {
+            form.extend([("actor_token", text(actor)?), ("actor_token_type", kind)]);
+            sent.push(actor);
+        }
+        form.extend(requested.map(|kind| ("requested_token_type", kind)));
+        let assertion = requested == Some(token_types::ID_JAG);
+        let tokens = self.ask_as(asking, form, &sent, assertion).await?;
+        check_issued(requested, tokens.issued_token_type.as_deref())?;
+        Ok(tokens)
+    }
+
+    /// RFC 7523 §2.1.
+    async fn redeem(&self, asking: &Asking<'_>, assertion: &Secret) -> Result<TokenSet, OAuthError> {
+        let mut form = vec![("grant_type", JWT_BEARER), ("assertion", text(assertion)?)];
+        let added = &asking.provider.vendor.quirks().assertion_parameters;
+        form.extend(added.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.ask_as(asking, form, &[assertion], false).await
+    }
+
+    async fn ask_as(
+        &self,
+        asking: &Asking<'_>,
+        form: Vec<(&str, &str)>,
+        sent: &[&Secret],
+        assertion: bool,
+    ) -> Result<TokenSet, OAuthError> {
+        let provider = asking.provider;
+        let server = self.server(provider).await?;
+        let scope = provider.scope_text(asking.scopes.iter());
+        let mut form = form;
+        form.extend(scope.as_deref().map(|scope| ("scope", scope)));
+        asking.more.add_to(provider, &mut form).map_err(asked)?;
+        let request = Request::new(provider, &server, &server.token, asking.proofs, form);
+        self.tokens(Request { authentication: asking.authentication, assertion, ..request }, sent).await
+    }
+
+    async fn audience_of(&self, provider: &Provider) -> Result<String, OAuthError> {
+        let issuer = self.server(provider).await?.issuer.clone();
+        issuer.map(String::from).ok_or_else(|| {
+            OAuthError::Configuration(format!(
+                "provider `{}` has no issuer that an assertion could be for; add `issuer`, or `audience` to `on_behalf_of`",
+                provider.name
+            ))
+        })
     }
 }
+
+/// Who asks whom for what.
+struct Asking<'a> {
+    provider: &'a Provider,
+    authentication: &'a ClientAuthentication,
+    proofs: Proofs<'a>,
+    scopes: &'a Scopes,
+    more: &'a More,
+}
+
+/// Whether the provider made what it was asked for (RFC 8693 §2.2.1). One that says nothing is believed where an access
+/// token was wanted: that is what its place in the answer says.
+fn check_issued(requested: Option<&str>, issued: Option<&str>) -> Result<(), OAuthError> {
+    let right = match (requested, issued) {
+        (Some(requested), Some(issued)) => requested == issued,
+        (Some(requested), None) => requested == token_types::ACCESS_TOKEN,
+        (None, None) => true,
+        (None, Some(issued)) => issued == token_types::ACCESS_TOKEN || issued == token_types::JWT,
+    };
+    if right { Ok(()) } else { Err(unreadable("it issued another type of token than was asked for")) }
+}
+
+#[cfg(test)]
+#[path = "behalf_tests.rs"]
+mod tests;

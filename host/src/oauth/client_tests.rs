@@ -1,9 +1,11 @@
-use super::super::{Pkce, ProviderError};
+use super::super::{ClientAuthentication, Pkce, ProviderError};
 use super::*;
 use crate::clock::Timestamp;
 use crate::egress::testing::{Upstream, response};
 use crate::egress::{ClientConfig, Destinations};
 use crate::ids::{Issuer, Scope, Scopes};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,7 +37,8 @@ fn server(endpoints: &mut Endpoints) -> &mut Server {
 
 fn oauth() -> (Arc<OAuth>, Clock) {
     let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
-    (OAuth::new(Client::new(&ClientConfig::development()).unwrap(), clock.clone()), clock)
+    let client = Client::new(&ClientConfig::development()).unwrap();
+    (OAuth::new(client, super::super::authentication::tests::issuer(), clock.clone()), clock)
 }
 
 fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {

@@ -1,8 +1,9 @@
 //! What one request asks for beyond its scopes, and along with what it is sent.
 
-use super::provider::RESERVED;
+use super::provider::{Provider, RESERVED};
+use crate::identity::Workload;
 use crate::ids::Malformed;
-use std::marker::PhantomData;
+use crate::jose::DpopProver;
 use url::Url;
 
 /// What an agent asks for beyond its scopes.
@@ -77,9 +78,79 @@ fn check_text(what: &str, text: &str) -> Result<(), Malformed> {
     Ok(())
 }
 
+impl More {
+    /// The resources of the configuration and these, each once.
+    pub(super) fn resources_of<'a>(&'a self, provider: &'a Provider) -> impl Iterator<Item = &'a str> {
+        let asked = self.resources.iter().filter(|asked| !provider.resource.contains(asked));
+        provider.resource.iter().chain(asked).map(String::as_str)
+    }
+
+    /// Adds all of it to a token request. What stands there already stays.
+    pub(super) fn add_to<'a>(
+        &'a self,
+        provider: &'a Provider,
+        form: &mut Vec<(&'a str, &'a str)>,
+    ) -> Result<(), Malformed> {
+        self.check()?;
+        form.extend(self.resources_of(provider).map(|resource| ("resource", resource)));
+        form.extend(self.audiences.iter().map(|audience| ("audience", audience.as_str())));
+        for (name, value) in &self.parameters {
+            if !form.iter().any(|(known, _)| known == name) {
+                form.push((name, value));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What goes along with a request beside its form. The default is neither: a client that needs no workload, and tokens
 /// that whoever holds them may use.
 #[derive(Clone, Copy, Default)]
 pub struct Proofs<'a> {
-    pub(super) _later: PhantomData<&'a ()>,
+    /// For whom the host asks, where a client is known by that ([`super::WorkloadJwt`]).
+    pub workload: Option<&'a Workload>,
+    /// The key that the grant's tokens are bound to (RFC 9449).
+    pub dpop: Option<&'a DpopProver>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut More)) -> Result<(), Malformed> {
+        let mut more = More::default();
+        change(&mut more);
+        more.check()
+    }
+
+    fn parameter(name: &str, value: &str) -> Result<(), Malformed> {
+        with(|more| more.parameters.push((name.into(), value.into())))
+    }
+
+    #[test]
+    fn what_the_host_sends_itself_cannot_be_asked_for() {
+        for name in RESERVED {
+            for name in [name.to_owned(), name.to_uppercase()] {
+                assert!(parameter(&name, "x").unwrap_err().0.contains("set by the host"), "{name}");
+            }
+        }
+        for name in ["access_type", "prompt", "login_hint", "x.y-z_1"] {
+            parameter(name, "x").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        for (name, value) in [("", "x"), ("a b", "x"), ("a&b", "x"), ("a", ""), ("a", "x\ny")] {
+            assert!(parameter(name, value).is_err(), "{name}={value}");
+        }
+        assert!(parameter("a", &"x".repeat(2049)).is_err());
+        assert!(parameter(&"a".repeat(257), "x").is_err());
+        for resource in ["", "relative", "https://a.example/#f", "https://a.example/\n"] {
+            assert!(with(|more| more.resources.push(resource.into())).is_err(), "{resource}");
+        }
+        with(|more| more.resources.push("urn:api:1".into())).unwrap();
+        with(|more| more.audiences.push("any words".into())).unwrap();
+        assert!(with(|more| more.audiences = vec!["a".into(); 21]).is_err());
+    }
 }

@@ -1,13 +1,12 @@
 //! A credential provider, as the operator configured it.
 
+use super::authentication::ClientAuthentication;
 use super::behalf::OnBehalfOf;
 use super::more::{check_resource, reserved};
 use super::server::{Endpoints, places};
 use super::vendor::Vendor;
 use crate::egress::{Destinations, check_url};
 use crate::ids::{Malformed, ProviderName, Scope, Scopes};
-use crate::secret::Secret;
-use std::sync::Arc;
 use url::Url;
 
 /// How to get resource tokens from one third party.
@@ -71,26 +70,6 @@ pub enum ConsentBy {
     Browser,
     /// They type a short code at the provider, on whatever device (RFC 8628).
     Device,
-}
-
-/// How we prove to a provider who we are (RFC 6749 §2.3).
-#[derive(Clone)]
-pub enum ClientAuthentication {
-    /// `client_secret_basic`.
-    Basic(Arc<Secret>),
-    /// `client_secret_post`.
-    Post(Arc<Secret>),
-    /// A public client: PKCE alone.
-    None,
-}
-
-impl ClientAuthentication {
-    pub(super) fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Basic(secret) | Self::Post(secret) => Some(secret),
-            Self::None => None,
-        }
-    }
 }
 
 /// What is wrong with a provider's configuration.
@@ -231,9 +210,9 @@ impl Provider {
         Ok(())
     }
 
-    /// As the `scope` parameter: those wanted and the offline scope, with this provider's separator. None if there are none.
-    pub(super) fn scope_parameter(&self, wanted: &Scopes) -> Option<String> {
-        let all: Scopes = wanted.iter().chain(&self.offline_scope).cloned().collect();
+    /// Scopes as one parameter, with this provider's separator. None if there are none.
+    pub(super) fn scope_text<'a>(&self, scopes: impl Iterator<Item = &'a Scope>) -> Option<String> {
+        let all: Scopes = scopes.cloned().collect();
         let joined = all.to_vec().join(&self.scope_separator.to_string());
         (!joined.is_empty()).then_some(joined)
     }

@@ -74,6 +74,8 @@ pub(super) struct Reading<'a> {
     pub(super) quirks: &'a Quirks,
     /// The request named a key, so that the token may be bound to it.
     pub(super) bound: bool,
+    /// The token is none for an API, but one to be exchanged again: its type is `N_A` (RFC 8693 §2.2.1).
+    pub(super) assertion: bool,
     /// The secrets of the request, kept out of every message.
     pub(super) sent: &'a [&'a Secret],
 }
@@ -186,6 +188,10 @@ pub(super) fn granted(reading: &Reading<'_>, body: &[u8]) -> Result<TokenSet, OA
 /// A token that is bound to a key we did not name, or to something else entirely, is no use to us.
 fn token_type(reading: &Reading<'_>, said: Option<&Text<'_>>) -> Result<TokenType, OAuthError> {
     let said = said.map_or("", |Text(kind)| kind);
+    if reading.assertion {
+        let right = said.eq_ignore_ascii_case("N_A");
+        return if right { Ok(TokenType::Bearer) } else { Err(unreadable("its token type is not `N_A`")) };
+    }
     if said.eq_ignore_ascii_case("bearer") || reading.quirks.bearer.iter().any(|known| known == said) {
         return Ok(TokenType::Bearer);
     }

@@ -78,7 +78,7 @@ impl Bench {
         let saas = ThirdParty::start().await;
         let providers = Providers::configured(["google", "slack"].map(|name| saas.provider(name)));
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
-        let oauth = OAuth::new(client, clock.clone());
+        let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
         let vault = load(&rows, &sealer, &oauth, &providers, &trail, &clock).await.unwrap();
         let consents = Consents::new(
@@ -261,4 +261,15 @@ impl ThirdParty {
         };
         CredentialProvider::Oauth2(Arc::new(provider))
     }
+}
+
+/// The keys that sign tokens about workloads; the same in all tests of a process, since an RSA key takes its time.
+pub fn workload_issuer() -> Arc<attache::identity::WorkloadIssuer> {
+    static ISSUER: std::sync::LazyLock<Arc<attache::identity::WorkloadIssuer>> = std::sync::LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let url = "https://agents.example.com/".parse().unwrap();
+        let path = folder.path().join("tokens.pem");
+        Arc::new(attache::identity::WorkloadIssuer::open_or_create(&path, &url).unwrap())
+    });
+    ISSUER.clone()
 }

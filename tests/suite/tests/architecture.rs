@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
     &["ids", "secret", "clock"],
+    &["jose"],
     &["egress"],
     &["directory"],
     &["identity"],

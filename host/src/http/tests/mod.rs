@@ -3,6 +3,7 @@
 
 mod invoking;
 mod issuer;
+mod issuing;
 mod keys;
 mod pages;
 mod table;
@@ -74,6 +75,11 @@ impl World {
 
     /// With more lines for the agent's table.
     async fn start_with(more: &str) -> Self {
+        Self::start_at(PUBLIC, more).await
+    }
+
+    /// With another public URL.
+    async fn start_at(public_url: &str, more: &str) -> Self {
         let issuer = IdentityProvider::start().await;
         let data = tempfile::tempdir().unwrap();
         let file = data.path().join("attache.toml");
@@ -83,7 +89,7 @@ impl World {
             format!(
                 r#"
 [host]
-public_url = "{PUBLIC}"
+public_url = "{public_url}"
 data_dir = "data"
 trust_domain = "attache.test"
 max_body_bytes = 1000
