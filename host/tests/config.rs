@@ -82,6 +82,9 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(settings.engine.max_memory_bytes, 32 << 20);
     assert_eq!(settings.engine.deadline.as_secs(), 10);
     assert_eq!(settings.network.connect_timeout.as_millis(), 500);
+    let people = settings.operators.as_ref().unwrap();
+    assert_eq!(people.operations.to_vec(), ["Get*", "List*", "runtime", "CreateWorkloadIdentity"]);
+    assert_eq!(people.workloads.to_vec(), ["team-*", "calendar"]);
     let sign_in = settings.sign_in.as_ref().unwrap();
     assert_eq!(
         (sign_in.issuer.as_str(), sign_in.provider.scopes.joined()),
