@@ -11,11 +11,11 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, VaultParts};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,12 +84,15 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
-    /// The vault.
-    #[error("the vault cannot be read")]
-    Vault(#[source] VaultError),
     /// The access keys.
     #[error("the access keys cannot be read")]
     Keys(#[source] KeysError),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
+    /// The vault.
+    #[error("the vault cannot be read")]
+    Vault(#[source] VaultError),
     /// The HTTP client.
     #[error("the HTTP client cannot be built")]
     Client(#[source] ClientError),
@@ -149,16 +152,27 @@ impl Host {
             .map_err(StartError::Keys)?;
         let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
         warn_of_trust(&settings);
-        let providers = Providers::configured(settings.providers.values().cloned());
-        let vault = Vault::load(
-            store.clone(),
-            sealer.clone(),
-            oauth.clone(),
-            providers.clone(),
-            trail.clone(),
-            settings.account.clone(),
-            clock.clone(),
-        )
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
+        let vault = Vault::load(VaultParts {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            oauth: oauth.clone(),
+            issuer: issuer.clone(),
+            providers: providers.clone(),
+            directory: directory.clone(),
+            trail: trail.clone(),
+            account: settings.account.clone(),
+            clock: clock.clone(),
+        })
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
@@ -173,6 +187,7 @@ impl Host {
             settings.public_url.clone(),
             clock.clone(),
         );
+        tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),

@@ -5,17 +5,26 @@
 mod support;
 
 use attache::audit::{Decision, codes};
-use attache::consent::{Callback, ConsentError, Landing, Stage, Started};
+use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started};
 use attache::directory::Deployment;
+use attache::identity::Binding;
 use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
+use std::sync::Arc;
 use std::time::Duration;
 use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
 use url::Url;
 
+/// To read, at `google`.
+async fn ask(bench: &Bench, who: &Arc<Binding>, return_url: Option<&str>) -> Result<Started, ConsentError> {
+    let wanted = scopes("read").into();
+    let question = Question { wanted: &wanted, return_url, custom_state: None, force: false };
+    bench.consents.start(who, &bench.provider("google"), &question).await
+}
+
 /// A session of this user with agent `calendar` at `google`.
 async fn start(bench: &Bench, user: &str, return_url: Option<&str>) -> (ConsentId, Started) {
     let who = bench.bind("calendar", user).await;
-    let started = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), return_url).await.unwrap();
+    let started = ask(bench, &who, return_url).await.unwrap();
     (ConsentId::from_session_uri(&started.session_uri).unwrap(), started)
 }
 
@@ -213,7 +222,7 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let code = callback.code.clone().unwrap();
     let landing = bench.consents.callback(&google(), callback, None).await.unwrap();
     let Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
-    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_uri=urn")), "{url}");
+    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_id=urn")), "{url}");
     nothing_is_stored(&bench);
     let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
     assert!(!stored.contains(&code), "the code rests sealed");
@@ -253,7 +262,7 @@ async fn a_return_url_must_be_on_the_workloads_list() {
     let who = bench.bind("calendar", "alice").await;
     for url in ["https://evil.example/", "https://app.example/done", "https://app.example/done?from=attache#x", "", "x"]
     {
-        let result = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), Some(url)).await;
+        let result = ask(&bench, &who, Some(url)).await;
         assert!(matches!(result, Err(ConsentError::ReturnUrl(_))), "{url}");
     }
     assert!(bench.sessions.0.lock().unwrap().is_empty());
@@ -271,7 +280,7 @@ async fn a_session_lives_ten_minutes_and_its_reason_is_told_after() {
     assert!(matches!(bench.consents.proceed(id, Some(&alice)).await, Err(ConsentError::Expired)));
     bench.clock.advance(Duration::from_secs(25 * 3600));
     // Starting one sweeps those that are long gone.
-    bench.consents.start(&who, &bench.provider("google"), &scopes("read"), None).await.unwrap();
+    ask(&bench, &who, None).await.unwrap();
     assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::NotFound)));
 }
 

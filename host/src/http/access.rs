@@ -52,6 +52,7 @@ pub(super) const API: &[Route<Arc<Site>>] = &[
     route("*", "/agents/{name}/invocations/", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/{*rest}", Who::Token, || any(invoke::invoke)),
     route("POST", "/consent/complete", Who::Token, || post(consent::complete)),
+    route("POST", "/consent/{id}/device", Who::Token, || post(consent::device)),
     route("GET", "/grants", Who::Token, || get(grants::list)),
     route("DELETE", "/grants/{id}", Who::Token, || delete(grants::revoke)),
     route("GET", "/style.css", Who::Anybody, || get(pages::style)),

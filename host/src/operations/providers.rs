@@ -56,7 +56,7 @@ impl Operations {
         let permitted = self.permit(caller, Operation::CreateOauth2CredentialProvider, None)?;
         let action = Action::new(codes::PROVIDER_CREATE, name.as_str()).with(of_oauth2(&settings));
         let input = Oauth2Input { settings, secret: secret.into() };
-        let deed = async { Ok(self.host.providers.create_oauth2(name.as_str(), input, carried(tags)?).await?) };
+        let deed = async { Ok(self.host.providers.create_oauth2(name.as_str(), input, tags).await?) };
         self.written(permitted.actor(), action, deed).await
     }
 
@@ -94,7 +94,7 @@ impl Operations {
         let permitted = self.permit(caller, Operation::CreateApiKeyCredentialProvider, None)?;
         let action = Action::new(codes::PROVIDER_CREATE, name.as_str()).with(of_api_key(&settings));
         let input = ApiKeyInput { settings, key: key.into() };
-        let deed = async { Ok(self.host.providers.create_api_key(name.as_str(), input, carried(tags)?).await?) };
+        let deed = async { Ok(self.host.providers.create_api_key(name.as_str(), input, tags).await?) };
         self.written(permitted.actor(), action, deed).await
     }
 
@@ -175,7 +175,6 @@ impl Operations {
     ) -> Result<(), OperationError> {
         let permitted = self.permit(caller, Operation::TagResource, None)?;
         let action = Action::new(codes::PROVIDER_TAG, name.as_str()).with(json!(tags));
-        let tags: Vec<(String, String)> = tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let deed = async { Ok(self.host.providers.tag(kind, name.as_str(), tags).await?) };
         self.written(permitted.actor(), action, deed).await
     }
@@ -207,9 +206,4 @@ fn of_oauth2(settings: &Oauth2Settings) -> serde_json::Value {
 
 fn of_api_key(settings: &ApiKeySettings) -> serde_json::Value {
     json!({ "kind": Kind::ApiKey.code(), "hosts": settings.hosts })
-}
-
-fn carried(tags: Tags) -> Result<crate::providers::Tags, OperationError> {
-    let pairs = tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-    crate::providers::Tags::parse(pairs).map_err(|malformed| OperationError::malformed("tags", malformed))
 }

@@ -3,7 +3,6 @@
 use super::{Arn, OperationError, Operations};
 use crate::access::{Caller, Operation};
 use crate::directory::Tags;
-use crate::ids::ProviderName;
 use crate::providers::Kind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,14 +51,11 @@ impl Operations {
             Arn::Oauth2Provider(_) | Arn::ApiKeyProvider(_) => None,
         };
         let _permitted = self.permit(caller, Operation::ListTagsForResource, workload)?;
-        let of_provider = |kind, name: &ProviderName| -> Result<BTreeMap<String, String>, OperationError> {
-            let facts = self.host.providers.facts_of(kind, name.as_str())?;
-            Ok(facts.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        let tags = match &arn {
+            Arn::Workload(name) | Arn::Runtime(name) => self.living(name)?.tags.clone(),
+            Arn::Oauth2Provider(name) => self.host.providers.facts_of(Kind::Oauth2, name.as_str())?.tags,
+            Arn::ApiKeyProvider(name) => self.host.providers.facts_of(Kind::ApiKey, name.as_str())?.tags,
         };
-        match &arn {
-            Arn::Workload(name) | Arn::Runtime(name) => Ok(self.living(name)?.tags.clone().into()),
-            Arn::Oauth2Provider(name) => of_provider(Kind::Oauth2, name),
-            Arn::ApiKeyProvider(name) => of_provider(Kind::ApiKey, name),
-        }
+        Ok(tags.into())
     }
 }

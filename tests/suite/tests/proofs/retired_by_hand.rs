@@ -1,4 +1,4 @@
-//! Refused: E0451: field `entry` of struct `Retired` is private
+//! Refused: E0451: field `entry`
 
 use attache::directory::{Retired, WorkloadIdentity};
 use std::sync::Arc;
