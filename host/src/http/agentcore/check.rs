@@ -45,7 +45,7 @@ impl Found {
             (Kind::Text { min, max, pattern }, Json::Text(text)) => self.text(path, text, min, max, pattern),
             (Kind::Choice(words), Json::Text(text)) if words.contains(&text.as_str()) => {}
             (Kind::Choice(words), Json::Text(_)) => self.add(path, format!("must be one of {}", words.join(", "))),
-            (Kind::Flag, Json::Flag(_)) => {}
+            (Kind::Flag, Json::Flag(_)) | (Kind::Bytes, Json::Text(_)) => {}
             (Kind::Whole { min, max }, Json::Whole(number)) => {
                 if !(min..=max).contains(number) {
                     self.add(path, format!("must be {min} to {max}"));

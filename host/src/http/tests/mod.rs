@@ -1,6 +1,7 @@
 //! The routes of a whole host, in front of an identity provider that signs real tokens. Only the guests are missing: the
 //! suite invokes those.
 
+mod api;
 mod invoking;
 mod issuer;
 mod issuing;
