@@ -1,5 +1,6 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
+use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
 use crate::broker::{Desk, DeskParts};
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
@@ -35,6 +36,8 @@ pub struct Host {
     pub issuer: Arc<WorkloadIssuer>,
     /// Workload access tokens of the API.
     pub issued: Arc<IssuedWats>,
+    /// Who calls the API, and the access keys.
+    pub door: Arc<Door>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -81,6 +84,12 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
+    /// The access keys.
+    #[error("the access keys cannot be read")]
+    Keys(#[source] KeysError),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -138,7 +147,21 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
-        let providers = Providers::configured(settings.providers.values().cloned());
+        let keys = Keys::load(store.clone(), sealer.clone(), settings.account.clone(), clock.clone())
+            .await
+            .map_err(StartError::Keys)?;
+        let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
+        warn_of_trust(&settings);
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
         let vault = Vault::load(
             store.clone(),
             sealer.clone(),
@@ -181,6 +204,7 @@ impl Host {
             directory,
             verifier,
             issuer,
+            door,
             issued,
             trail,
             oauth,
@@ -215,6 +239,18 @@ impl Host {
             })
             .await?;
         Ok(loaded.clone())
+    }
+}
+
+/// What an operator opened wide is said at each start, so that it is not forgotten.
+fn warn_of_trust(settings: &Settings) {
+    for (pattern, workload) in settings.workloads.patterns.iter() {
+        if workload.terms.any_provider {
+            tracing::warn!(%pattern, "`any_provider`: these workloads get every credential of whoever they act for");
+        }
+        if workload.terms.trusts_user_ids {
+            tracing::warn!(%pattern, "`trust_user_ids`: these workloads act for whomever they name, without proof");
+        }
     }
 }
 

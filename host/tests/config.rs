@@ -101,6 +101,34 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(calendar.inbound_headers, ["x-request-id"]);
     assert!(!calendar.terms.reveal);
     assert!(settings.default_authorizer.is_some());
+    assert_eq!(settings.workloads.token_lifetime.as_secs(), 1800);
+    let of = |workload: &str| settings.workloads.patterns.find(&workload.parse().unwrap()).unwrap();
+    let batch = of("batch-1");
+    assert_eq!(batch.terms.providers[0].scopes.joined(), "calendar");
+    assert_eq!(batch.terms.return_urls, ["https://batch.example.com/done", "com.example.batch:/done"]);
+    assert!(!batch.terms.any_provider && !batch.terms.trusts_user_ids);
+    let own = of("own-backend");
+    assert!(own.terms.any_provider && own.terms.trusts_user_ids && own.authorizer.is_none());
+}
+
+#[test]
+fn users_are_taken_only_from_whom_the_operator_named_for_a_workload() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/accepted/everything/attache.toml");
+    let settings = load(&path).unwrap();
+    let authorizer =
+        |workload: &str| settings.authorizer_of(&workload.parse().unwrap()).map(|found| found.id().to_owned());
+    assert_eq!(authorizer("batch-1").unwrap(), "partners");
+    assert_eq!(authorizer("calendar").unwrap(), "default", "what its own table says");
+    for unsaid in ["own-backend", "another"] {
+        assert_eq!(
+            authorizer(unsaid).unwrap_err().to_string(),
+            format!(
+                "no issuer and audience are named whose tokens workload `{unsaid}` may bring; \
+                 add `authorizer = \"NAME\"` under `[workloads.\"{unsaid}\"]`"
+            ),
+            "the default authorizer does not stand in"
+        );
+    }
 }
 
 #[test]
@@ -155,6 +183,7 @@ fn an_agent_holds_nothing_that_its_stanza_does_not_name() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/accepted/everything/attache.toml");
     let settings = load(&path).unwrap();
     let hello = &settings.agents[&"hello".parse().unwrap()];
+    assert_eq!(settings.workloads.patterns.find(&"hello".parse().unwrap()).map(|_| ()), None);
     assert_eq!(hello.terms, attache::directory::Terms::default());
     assert!(hello.inbound_headers.is_empty() && hello.allowed_return_urls.is_empty());
 }

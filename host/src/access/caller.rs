@@ -30,21 +30,33 @@ pub enum Who {
     Person(Arc<VerifiedUser>),
 }
 
-struct Rights {
-    operations: Operations,
-    workloads: Workloads,
+/// None is no limit: of operators at the socket, and of nobody else.
+struct Rights(Option<(Operations, Workloads)>);
+
+impl Rights {
+    fn of(operations: Operations, workloads: Workloads) -> Self {
+        Self(Some((operations, workloads)))
+    }
+
+    fn allow(&self, operation: Operation) -> bool {
+        self.0.as_ref().is_none_or(|(operations, _)| operations.allow(operation))
+    }
+
+    fn reach(&self, workload: &AgentName) -> bool {
+        self.0.as_ref().is_none_or(|(_, workloads)| workloads.allow(workload))
+    }
 }
 
 impl Caller {
     /// Who signed with this key. The signature was checked.
     pub(super) fn with_key(key: Arc<AccessKey>, region: &str) -> Arc<Self> {
-        let rights = Rights { operations: key.operations.clone(), workloads: key.workloads.clone() };
+        let rights = Rights::of(key.operations.clone(), key.workloads.clone());
         Arc::new(Self { who: Who::Key(key), rights, region: Some(region.into()) })
     }
 
     /// Who came with a token that was verified, with the rights that the configuration gives to people.
     pub(super) fn with_token(user: Arc<VerifiedUser>, operations: Operations, workloads: Workloads) -> Arc<Self> {
-        Arc::new(Self { who: Who::Person(user), rights: Rights { operations, workloads }, region: None })
+        Arc::new(Self { who: Who::Person(user), rights: Rights::of(operations, workloads), region: None })
     }
 
     /// The account at the other end of the operators' socket, by the kernel's word (`SO_PEERCRED`). It may do everything.
@@ -57,8 +69,7 @@ impl Caller {
             tracing::warn!(uid, "another account tried the operators' socket");
             return None;
         }
-        let rights = Rights { operations: Operations::all(), workloads: Workloads::all() };
-        Some(Arc::new(Self { who: Who::Operator(format!("uid:{uid}")), rights, region: None }))
+        Some(Arc::new(Self { who: Who::Operator(format!("uid:{uid}")), rights: Rights(None), region: None }))
     }
 
     /// Who it is.
@@ -78,7 +89,7 @@ impl Caller {
     /// # Errors
     /// [`Forbidden`].
     pub fn might(&self, operation: Operation) -> Result<(), Forbidden> {
-        match self.rights.operations.allow(operation) {
+        match self.rights.allow(operation) {
             true => Ok(()),
             false => Err(self.forbidden(operation, None)),
         }
@@ -89,13 +100,12 @@ impl Caller {
     /// # Errors
     /// [`Forbidden`]; also where an operation that always concerns a workload is asked for without one.
     pub fn may(self: &Arc<Self>, operation: Operation, workload: Option<&AgentName>) -> Result<Permitted, Forbidden> {
-        self.might(operation)?;
-        let allowed = match (operation.concerns(), workload) {
+        let reached = match (operation.concerns(), workload) {
             (Concerns::Workload, None) => false,
             (Concerns::Account | Concerns::Either, None) => true,
-            (_, Some(name)) => self.rights.workloads.allow(name),
+            (_, Some(name)) => self.rights.reach(name),
         };
-        if !allowed {
+        if !reached || !self.rights.allow(operation) {
             return Err(self.forbidden(operation, workload));
         }
         Ok(Permitted { caller: self.clone(), operation, workload: workload.cloned() })
@@ -111,7 +121,8 @@ impl Caller {
 
     /// Whether these rights are no more than the caller's own.
     pub(super) fn covers(&self, operations: &Operations, workloads: &Workloads) -> bool {
-        self.rights.operations.cover(operations) && self.rights.workloads.cover(workloads)
+        let Some((mine, reached)) = &self.rights.0 else { return true };
+        mine.cover(operations) && reached.cover(workloads)
     }
 
     fn forbidden(&self, operation: Operation, workload: Option<&AgentName>) -> Forbidden {
@@ -177,7 +188,7 @@ impl Permitted {
 
     /// Whether this workload is among the caller's. What a list shows is narrowed by this.
     pub fn reaches(&self, workload: &AgentName) -> bool {
-        self.caller.rights.workloads.allow(workload)
+        self.caller.rights.reach(workload)
     }
 
     /// For the audit record of what is done.

@@ -60,14 +60,24 @@ struct Derived {
 }
 
 /// A key that is to be made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NewKey {
-    /// What people will call it: 1 to 64 bytes of visible text.
-    pub name: String,
-    /// What it may do.
-    pub operations: Operations,
-    /// For which workloads.
-    pub workloads: Workloads,
+    id: KeyId,
+    name: String,
+    operations: Operations,
+    workloads: Workloads,
+}
+
+impl NewKey {
+    /// With a new id. `name` is what people will call it: 1 to 64 bytes of visible text.
+    pub fn new(name: String, operations: Operations, workloads: Workloads) -> Self {
+        Self { id: KeyId::random(), name, operations, workloads }
+    }
+
+    /// The id that it will have, so that it can be written down before it is made.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
 }
 
 /// A key that was just made. The one time that its secret can be seen.
@@ -156,7 +166,7 @@ impl Keys {
                 return Err(KeysError::TooMany);
             }
             let key = AccessKey {
-                id: KeyId::random(),
+                id: new.id,
                 name: new.name,
                 operations: new.operations,
                 workloads: new.workloads,

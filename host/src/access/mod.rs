@@ -17,9 +17,13 @@ mod rights;
 mod sigv4;
 
 #[cfg(test)]
+mod door_tests;
+#[cfg(test)]
 mod keys_tests;
 #[cfg(test)]
 mod sigv4_tests;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use caller::{Caller, Forbidden, Permitted, Who};
 pub use door::{Door, People, Presented, Refused};

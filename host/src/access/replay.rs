@@ -1,10 +1,11 @@
 //! Signatures that were used lately.
 //!
 //! A signature is good until its time is five minutes past, so whoever sees a request (a proxy that ends TLS and logs
-//! too much) could send it again and be minted a token. A client of AWS puts a fresh `amz-sdk-invocation-id` and its
-//! attempt into every request and signs them: where that was signed, the same signature twice is the same request twice,
-//! and the second is refused. Without it, two honest requests within one second may be equal to the letter, so they are
-//! not refused; the window is all that guards them.
+//! too much) could send it again and be minted a token. Most clients of AWS (Go, Java, JavaScript, Rust) put a fresh
+//! `amz-sdk-invocation-id` into every call and sign it: there the same signature twice is the same request twice, and the
+//! second is refused, whatever the operation. botocore adds that header after it has signed, so that two honest requests
+//! of one second, such as ten threads that want the same token, are equal to the letter. They are not told from a replay
+//! and not refused: the window is all that guards them, as at AWS itself.
 //!
 //! Only signatures that were verified are remembered, so strangers cannot fill it. It holds what the last ten to twenty
 //! minutes brought, and at most [`MOST`] of each half: beyond that the oldest are forgotten first. It is of this process:

@@ -1,6 +1,7 @@
 //! What a caller may do: which operations, and for which workloads. Written by people, so patterns are kept as written.
 
 use super::operation::Operation;
+use crate::directory::WorkloadPattern;
 use crate::ids::{AgentName, Malformed};
 use Operation as O;
 use std::fmt;
@@ -48,11 +49,6 @@ impl Operations {
         let patterns: Vec<_> = patterns.into_iter().map(OperationPattern::parse).collect::<Result<_, _>>()?;
         counted(patterns.len(), "operations")?;
         Ok(Self(patterns))
-    }
-
-    /// Every operation.
-    pub fn all() -> Self {
-        Self(vec![OperationPattern::Beginning(String::new())])
     }
 
     /// Whether this one is among them.
@@ -121,76 +117,30 @@ impl fmt::Display for OperationPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workloads(Vec<WorkloadPattern>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum WorkloadPattern {
-    One(AgentName),
-    Beginning(String),
-}
-
 impl Workloads {
     /// Reads the patterns, one by one.
     ///
     /// # Errors
     /// [`Malformed`]: none, too many, or one that no workload could have.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Malformed> {
-        let patterns: Vec<_> = patterns.into_iter().map(WorkloadPattern::parse).collect::<Result<_, _>>()?;
+        let patterns: Vec<_> = patterns.into_iter().map(str::parse).collect::<Result<_, _>>()?;
         counted(patterns.len(), "workloads")?;
         Ok(Self(patterns))
     }
 
-    /// Every workload.
-    pub fn all() -> Self {
-        Self(vec![WorkloadPattern::Beginning(String::new())])
-    }
-
     /// Whether this one is among them. Upper and lower case differ.
     pub fn allow(&self, name: &AgentName) -> bool {
-        self.0.iter().any(|pattern| match pattern {
-            WorkloadPattern::One(one) => one == name,
-            WorkloadPattern::Beginning(beginning) => name.as_str().starts_with(beginning.as_str()),
-        })
+        self.0.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Whether every workload that `other` allows is allowed here too.
     pub fn cover(&self, other: &Self) -> bool {
-        other.0.iter().all(|theirs| match theirs {
-            WorkloadPattern::One(name) => self.allow(name),
-            WorkloadPattern::Beginning(theirs) => self.0.iter().any(|ours| match ours {
-                WorkloadPattern::Beginning(ours) => theirs.starts_with(ours.as_str()),
-                WorkloadPattern::One(_) => false,
-            }),
-        })
+        other.0.iter().all(|theirs| self.0.iter().any(|ours| ours.covers(theirs)))
     }
 
     /// As written.
     pub fn to_vec(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
-    }
-}
-
-impl WorkloadPattern {
-    fn parse(text: &str) -> Result<Self, Malformed> {
-        let named = |text: &str| {
-            AgentName::parse(text).map_err(|_| {
-                let shown: String = text.chars().take(64).collect();
-                let shown = shown.escape_debug();
-                Malformed(format!("no workload could be named like `{shown}`; write a name, or its beginning and `*`"))
-            })
-        };
-        match text.strip_suffix('*') {
-            None => named(text).map(Self::One),
-            Some("") => Ok(Self::Beginning(String::new())),
-            Some(beginning) => named(beginning).map(|_| Self::Beginning(beginning.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for WorkloadPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(name) => name.fmt(f),
-            Self::Beginning(beginning) => write!(f, "{beginning}*"),
-        }
     }
 }
 
@@ -231,7 +181,7 @@ mod tests {
         check(&["runtime"], O::InvokeAgentRuntime, false);
         check(&["invoke"], O::InvokeAgentRuntime, true);
         check(&["invoke"], O::InvokeAgentRuntimeForUser, false);
-        assert!(O::ALL.iter().all(|operation| Operations::all().allow(*operation)));
+        assert!(O::ALL.iter().all(|operation| operations(&["operator"]).allow(*operation)));
     }
 
     #[test]

@@ -117,20 +117,26 @@ impl Signed {
             return false;
         }
         let canonical = hex(&sha256(format!("{}{hash}", self.canonical).as_bytes()));
-        let scope = format!("{}/{}/{SERVICE}/{TERMINATOR}", self.date, self.region);
-        let text = format!("{SCHEME}\n{}\n{scope}\n{canonical}", self.moment);
+        let text = text_to_sign(&self.moment, [&self.date, &self.region, SERVICE, TERMINATOR], &canonical);
         hmac::sign(signing_key, text.as_bytes()).as_ref().ct_eq(&self.signature).into()
     }
 }
 
 /// The key of one day and region.
 pub(super) fn signing_key(secret: &Secret, date: &str, region: &str) -> hmac::Key {
+    derived(secret, [date, region, SERVICE, TERMINATOR])
+}
+
+pub(super) fn derived(secret: &Secret, scope: [&str; 4]) -> hmac::Key {
     let first = zeroize::Zeroizing::new([b"AWS4", secret.expose()].concat());
-    let mut key = hmac::Key::new(hmac::HMAC_SHA256, &first);
-    for part in [date, region, SERVICE, TERMINATOR] {
-        key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
-    }
-    key
+    let first = hmac::Key::new(hmac::HMAC_SHA256, &first);
+    scope
+        .into_iter()
+        .fold(first, |key, part| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref()))
+}
+
+pub(super) fn text_to_sign(moment: &str, scope: [&str; 4], canonical_hash: &str) -> String {
+    format!("{SCHEME}\n{moment}\n{}\n{canonical_hash}", scope.join("/"))
 }
 
 /// Whether a request is signed in its query.
@@ -231,7 +237,7 @@ fn must_be_signed(name: &str) -> bool {
 }
 
 /// The canonical request, up to and without the body's hash.
-fn canonical(head: &Parts, signed: &[&str]) -> Result<String, Refused> {
+pub(super) fn canonical(head: &Parts, signed: &[&str]) -> Result<String, Refused> {
     let mut text = String::with_capacity(1024);
     text.push_str(head.method.as_str());
     text.push('\n');
@@ -266,19 +272,22 @@ fn push_path(text: &mut String, path: &str) -> Result<(), Refused> {
 
 /// Sorted by name, then by value; otherwise as on the wire.
 fn push_query(text: &mut String, query: &str) {
-    let mut pairs: Vec<(&str, &str)> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .collect();
+    let encoded = |part: &str| {
+        let mut text = String::with_capacity(part.len());
+        push_encoded(&mut text, part.as_bytes(), b"%");
+        text
+    };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (encoded(name), encoded(value))).collect();
     pairs.sort_unstable();
     for (index, (name, value)) in pairs.into_iter().enumerate() {
         if index > 0 {
             text.push('&');
         }
-        push_encoded(text, name.as_bytes(), b"%");
+        text.push_str(&name);
         text.push('=');
-        push_encoded(text, value.as_bytes(), b"%");
+        text.push_str(&value);
     }
 }
 
@@ -305,8 +314,14 @@ fn push_header(text: &mut String, head: &Parts, name: &str) -> Result<(), Refuse
         text.push_str(authority.as_str());
         return Ok(());
     }
-    if name == HOST.as_str() {
-        one(&head.headers, name)?;
+    // Several values are signed joined, and runs of spaces as one: two requests that differ only there have the same
+    // signature. Where that would change what a request means, it is refused.
+    let exact = must_be_signed(name) || name == HOST.as_str();
+    if exact {
+        let value = one(&head.headers, name)?;
+        if value.contains('\t') || value.contains("  ") {
+            return Err(malformed(format!("`{name}` must have no runs of spaces, which no signature covers")));
+        }
     }
     for (index, value) in values.enumerate() {
         if index > 0 {

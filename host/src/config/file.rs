@@ -33,11 +33,23 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) providers: Named<Provider>,
     #[serde(default)]
+    pub(super) api_keys: Named<ApiKey>,
+    pub(super) secrets: Option<Secrets>,
+    #[serde(default)]
     pub(super) authorizers: Named<Authorizer>,
     #[serde(default)]
     pub(super) agents: Named<Agent>,
     #[serde(default)]
     pub(super) workloads: workloads::Table,
+    pub(super) operators: Option<Operators>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operators {
+    pub(super) authorizer: At<String>,
+    pub(super) operations: At<Vec<String>>,
+    pub(super) workloads: At<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +163,23 @@ pub(super) struct Provider {
     pub(super) pushed_authorization: Option<At<String>>,
     pub(super) dpop: Option<At<String>>,
     pub(super) on_behalf_of: Option<At<OnBehalfOf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) display_name: Option<String>,
+    pub(super) key: At<SecretRef>,
+    pub(super) header: Option<At<String>>,
+    pub(super) prefix: Option<At<String>>,
+    pub(super) query: Option<At<String>>,
+    pub(super) hosts: At<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secrets {
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Deserialize)]

@@ -286,7 +286,7 @@ pub(super) fn scopes(texts: &[At<String>], problems: &mut Problems<'_>) -> Scope
 }
 
 /// `www.googleapis.com` is short for `https://www.googleapis.com/`.
-fn destinations(
+pub(super) fn destinations(
     context: &Context<'_>,
     hosts: &At<Vec<At<String>>>,
     problems: &mut Problems<'_>,

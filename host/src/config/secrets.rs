@@ -1,5 +1,6 @@
 //! Secrets by reference: `{ file = "…" }` or `{ env = "…" }`, never inline.
 
+use crate::providers::{self, SecretFile, SecretSource};
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;
@@ -21,9 +22,6 @@ pub(super) enum Secrets {
     /// Nothing: whoever only looks at the configuration does not need to be able to read them.
     Left,
 }
-
-/// A file above this is no client secret.
-const MAX_BYTES: u64 = 64 << 10;
 
 impl<'de> Deserialize<'de> for SecretRef {
     /// Reads the value first and judges it afterwards, so that no message of the parser repeats an inline secret.
@@ -49,16 +47,8 @@ impl<'de> Deserialize<'de> for SecretRef {
 impl SecretRef {
     /// The secret. A file is relative to `base`; one line ending after it is not part of it.
     pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
-        let bytes = self.read(base)?;
-        let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let end = end.strip_suffix(b"\r").unwrap_or(end);
-        if end.is_empty() {
-            return Err(format!("{self} holds no secret: it is empty"));
-        }
-        if std::str::from_utf8(end).is_err() || end.iter().any(u8::is_ascii_control) {
-            return Err(format!("{self} holds no secret: it must be one line of text"));
-        }
-        Ok(Arc::new(Secret::new(end.to_vec())))
+        let (bytes, shown) = (self.read(base)?, self.to_string());
+        providers::line(&bytes, &shown).map(Arc::new)
     }
 
     /// As it is, in as many lines as it has: a key in PEM.
@@ -68,7 +58,7 @@ impl SecretRef {
 
     fn read(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
-            Self::File(path) => read_private(&base.join(path)),
+            Self::File(path) => providers::read_private(&base.join(path)).map(|(_, bytes)| bytes),
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt as _;
                 let value = std::env::var_os(name).ok_or_else(|| {
@@ -77,6 +67,15 @@ impl SecretRef {
                 Ok(Zeroizing::new(value.into_vec()))
             }
         }
+    }
+
+    /// The secret as it is at each use: what is in a file is looked at again, what is in the environment does not change.
+    pub(super) fn source(&self, base: &Path) -> Result<SecretSource, String> {
+        let secret = self.resolve(base)?;
+        Ok(match self {
+            Self::File(path) => SecretSource::File(SecretFile::new(base.join(path), None)),
+            Self::Env(_) => SecretSource::Fixed(secret),
+        })
     }
 }
 
@@ -88,28 +87,6 @@ impl fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "the environment variable `{name}`"),
         }
     }
-}
-
-/// A file that only its owner can read. Checked on the open file, so that it cannot be another one by then.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    use std::io::Read as _;
-    use std::os::unix::fs::PermissionsExt as _;
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("the secret file `{shown}` cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(format!("`{shown}` is no file"));
-    }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(format!("the secret file `{shown}` is readable by others; run `chmod 600 {shown}`"));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(format!("the secret file `{shown}` is larger than {MAX_BYTES} bytes"));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::error::ConsentError;
 use super::flow::{CODE, Consents, Parts, VERIFIER, View, action, state_hash};
 use super::session::{ConsentSession, Stage};
 use crate::audit::{Action, Actor, Attempt, Outcome, codes, with_cause};
+use crate::directory::Unresolved;
 use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{ConsentId, ProviderName, sha256};
 use crate::secret::Secret;
@@ -226,7 +227,7 @@ impl Parts {
 
     /// Bind, open, act, close.
     async fn exchange_bound(&self, session: &ConsentSession, user: &User, code: &Secret) -> Result<(), ConsentError> {
-        let agent = match self.directory.resolve(&session.agent) {
+        let agent = match self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at) {
             Ok(agent) => agent,
             Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
         };
@@ -258,7 +259,14 @@ impl Parts {
         let redirect_uri = self.redirect_uri(&session.provider);
         let tokens =
             self.oauth.exchange(&provider, crate::oauth::Proofs::default(), code, &verifier, &redirect_uri).await?;
-        self.vault.keep(&written, &provider, &session.scopes, tokens).await?;
+        let grant = self.vault.keep(&written, &provider, &session.scopes, tokens).await?;
+        // Kept first and asked then: a deletion retires the workload before it revokes what was granted, so it finds this
+        // grant, or is found here. Nothing is left for the next of the same name.
+        let agent = attempt.binding().agent();
+        if let Err(deleted @ Unresolved::Retired(_)) = self.directory.current_terms(agent) {
+            self.vault.revoke(grant, Actor::default().about(agent), None).await?;
+            return Err(deleted.into());
+        }
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
-use super::placement::{Misfit, Placement};
+use super::placement::{self, Misfit, Placement};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
 use super::{Body, BodyError, Client, Destinations};
@@ -90,10 +90,11 @@ pub async fn carry(
     request: Request<Body>,
 ) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
-    let placement = passage.attach.as_ref().map(|attach| match attach {
-        Attach::Placed(placement, _) => placement,
-        Attach::Dpop(..) => &Placement::Bearer,
-    });
+    let placement = match &passage.attach {
+        Some(Attach::Placed(placement, _)) => Some(placement),
+        Some(Attach::Dpop(..)) => Some(&Placement::Bearer),
+        None => None,
+    };
     let checked = Raw(request).check(client, passage.destinations, placement)?;
     let times = Times {
         until,
@@ -267,8 +268,8 @@ impl Checked {
                 secret
             }
             Some(Attach::Dpop(secret, prover)) => {
-                let placement = Placement::Header { name: AUTHORIZATION, prefix: "DPoP ".into() };
-                placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
+                let placed = placement::in_header(&mut request, AUTHORIZATION, "DPoP ", &secret);
+                placed.map_err(|Misfit| CarryError::Credential)?;
                 let proof = prover.header(request.method(), request.uri(), Some(&secret));
                 request.headers_mut().insert(DpopProver::HEADER, proof.map_err(|_| CarryError::Credential)?);
                 secret

@@ -89,31 +89,48 @@ impl Placement {
 
     /// Writes the credential there. The bytes are wiped when the request lets go of them.
     pub(super) fn place<B>(&self, secret: &Secret, request: &mut Request<B>) -> Result<(), Misfit> {
-        if secret.is_empty() || !secret.expose().iter().all(u8::is_ascii_graphic) {
-            return Err(Misfit);
-        }
-        let (name, prefix) = match self {
-            Self::Bearer => (AUTHORIZATION, "Bearer "),
-            Self::Header { name, prefix } => (name.clone(), prefix.as_str()),
+        match self {
+            Self::Bearer => in_header(request, AUTHORIZATION, "Bearer ", secret),
+            Self::Header { name, prefix } => in_header(request, name.clone(), prefix, secret),
             Self::Query { parameter } => {
                 *request.uri_mut() = with_parameter(request.uri(), parameter, secret)?;
-                return Ok(());
+                Ok(())
             }
-        };
-        let mut text = Zeroizing::new(Vec::with_capacity(prefix.len() + secret.len()));
-        text.extend_from_slice(prefix.as_bytes());
-        text.extend_from_slice(secret.expose());
-        // The header borrows these bytes, and they are wiped when the last holder lets go.
-        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| Misfit)?;
-        // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
-        value.set_sensitive(true);
-        request.headers_mut().insert(name, value);
-        Ok(())
+        }
     }
+}
+
+/// Whether it stays in its place wherever that is.
+fn fits(secret: &Secret) -> bool {
+    !secret.is_empty() && secret.expose().iter().all(u8::is_ascii_graphic)
+}
+
+/// Puts a credential into a header, behind what stands before it.
+pub(super) fn in_header<B>(
+    request: &mut Request<B>,
+    name: HeaderName,
+    prefix: &str,
+    secret: &Secret,
+) -> Result<(), Misfit> {
+    if !fits(secret) {
+        return Err(Misfit);
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(prefix.len() + secret.len()));
+    text.extend_from_slice(prefix.as_bytes());
+    text.extend_from_slice(secret.expose());
+    // The header borrows these bytes, and they are wiped when the last holder lets go.
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| Misfit)?;
+    // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
+    value.set_sensitive(true);
+    request.headers_mut().insert(name, value);
+    Ok(())
 }
 
 /// Added after what the guest asked for, every byte but the unreserved ones percent-encoded (RFC 3986 §2.1).
 fn with_parameter(uri: &Uri, parameter: &str, secret: &Secret) -> Result<Uri, Misfit> {
+    if !fits(secret) {
+        return Err(Misfit);
+    }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut text = Zeroizing::new(Vec::with_capacity(path.len() + parameter.len() + 3 * secret.len() + 2));
     text.extend_from_slice(path.as_bytes());

@@ -26,7 +26,7 @@ const COMPONENT_PATIENCE: Duration = Duration::from_secs(120);
 /// Records that one answer may hold.
 const MOST_RECORDS: usize = 10_000;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 pub(super) async fn status(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
     let settings = &host.settings;
@@ -70,11 +70,15 @@ fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId
                 Some(provider) => provider.destinations().iter().map(ToString::to_string).collect(),
                 None => Vec::new(),
             };
-            json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts })
+            let at_run_time = identity.bound.iter().any(|other| other.provider == bound.provider);
+            json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts, "at_run_time": at_run_time })
         })
         .collect();
     let mut value = json!(identity);
     value["providers"] = json!(providers);
+    value["any_provider"] = json!(terms.any_provider);
+    value["trusts_user_ids"] = json!(terms.trusts_user_ids);
+    value["configured_return_urls"] = json!(terms.return_urls);
     value["claims"] = json!(terms.claims);
     value["egress"] = json!(terms.egress);
     value["reveal"] = json!(terms.reveal);
@@ -82,7 +86,7 @@ fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId
     value
 }
 
-fn one_agent(host: &Host, identity: &WorkloadIdentity) -> Json<Value> {
+pub(super) fn one_agent(host: &Host, identity: &WorkloadIdentity) -> Json<Value> {
     Json(agent(host, identity, users_by_agent(host).get(identity.name.as_str())))
 }
 
@@ -107,7 +111,7 @@ pub(super) async fn deploy(
         name,
         digest,
         publisher: wishes.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
     };
     let deed = async {
         let components = host.components.clone();
@@ -185,7 +189,7 @@ async fn set_state(
     Ok(one_agent(&host, &identity))
 }
 
-fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
+pub(super) fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
     let digest = entry.version.as_ref().map(|version| version.digest.to_string());
     Some(AgentRef { name: entry.name.to_string(), digest })
 }
@@ -211,7 +215,7 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
     let new = NewWorkload {
         name: wanted.name,
         publisher: wanted.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
         allowed_return_urls: wanted.allowed_return_urls,
         tags: wanted.tags,
     };
@@ -221,7 +225,7 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
 }
 
 /// Open, act, close: nothing changes that is not durably written down first.
-async fn written<T>(
+pub(super) async fn written<T>(
     host: &Host,
     actor: Actor,
     action: Action,
@@ -301,6 +305,7 @@ pub(super) struct Asked {
     subject: Option<String>,
     action: Option<String>,
     decision: Option<Decision>,
+    caller: Option<String>,
     /// Milliseconds since 1970.
     since: Option<u64>,
     limit: Option<usize>,
@@ -313,7 +318,8 @@ pub(super) async fn audit(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
     let Query(asked) = asked.map_err(|error| {
-        let allowed = "filter by `agent`, `subject`, `action`, `decision`, `since` (milliseconds) and `limit`";
+        let allowed =
+            "filter by `agent`, `subject`, `action`, `decision`, `caller`, `since` (milliseconds) and `limit`";
         Problem::bad_request(format!("{allowed}: {}", error.body_text()))
     })?;
     let filter = Filter {
@@ -321,6 +327,7 @@ pub(super) async fn audit(
         subject: asked.subject,
         action: asked.action,
         decision: asked.decision,
+        caller: asked.caller,
         since: asked.since.map(Timestamp::from_millis),
         limit: asked.limit.unwrap_or(0).min(MOST_RECORDS),
     };

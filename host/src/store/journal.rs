@@ -83,13 +83,16 @@ fn query(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Entry
     let mut statement = connection.prepare_cached(
         "SELECT * FROM audit
          WHERE (:agent IS NULL OR agent = :agent) AND (:subject IS NULL OR subject = :subject)
-           AND (:action IS NULL OR action = :action) AND (:decision IS NULL OR phase = 0 OR decision = :decision)
+           AND (:action IS NULL OR action = :action)
+           AND (:caller IS NULL OR caller = :caller OR operator = :caller)
+           AND (:decision IS NULL OR phase = 0 OR decision = :decision)
          ORDER BY seq DESC",
     )?;
     let mut rows = statement.query(named_params! {
         ":agent": filter.agent,
         ":subject": filter.subject,
         ":action": filter.action,
+        ":caller": filter.caller,
         ":decision": filter.decision.map(decision_number),
     })?;
     let mut closings: HashMap<AttemptId, (Timestamp, Option<Outcome>)> = HashMap::new();

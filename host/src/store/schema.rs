@@ -173,6 +173,18 @@ const MIGRATIONS: &[&str] = &["
         scopes   TEXT NOT NULL,
         PRIMARY KEY (workload, provider)
     ) STRICT;
+", "
+    -- Credential providers that were made while the host runs. Settings and tags are JSON.
+    CREATE TABLE credential_provider (
+        name       TEXT NOT NULL PRIMARY KEY,
+        kind       TEXT NOT NULL CHECK (kind IN ('oauth2', 'api-key')),
+        settings   TEXT NOT NULL,
+        tags       TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        sealed     BLOB NOT NULL
+    ) STRICT;
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.
