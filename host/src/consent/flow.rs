@@ -6,7 +6,7 @@ use super::session::{ConsentSession, Stage, Wishes};
 use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::{Directory, RegisteredAgent, Unresolved};
+use crate::directory::{Directory, RegisteredAgent};
 use crate::identity::{Binding, User, VerifiedUser, Workload};
 use crate::ids::{AgentName, ConsentId, ProviderName, UserId, sha256};
 use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, Provider};
@@ -346,16 +346,18 @@ impl Parts {
         self.providers.oauth2(provider).is_some_and(|provider| provider.consent == ConsentBy::Device)
     }
 
-    /// The agent that asked, if it may still run.
-    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
-        Ok(Workload::of(&*self.agent(session)?))
+    /// The agent that asked, if it may still run. One that was made later, under the name of one that was deleted, never
+    /// asked.
+    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, ConsentError> {
+        let agent = match session.digest {
+            Some(_) => self.directory.resolve(&session.agent)?,
+            None => self.directory.resolve_elsewhere(&session.agent)?,
+        };
+        if agent.identity().created_at > session.created_at { Err(ConsentError::Over) } else { Ok(agent) }
     }
 
-    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
-        match session.digest {
-            Some(_) => self.directory.resolve(&session.agent),
-            None => self.directory.resolve_elsewhere(&session.agent),
-        }
+    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
+        Ok(Workload::of(&*self.agent(session)?))
     }
 
     /// What the agent asked for besides.

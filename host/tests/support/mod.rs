@@ -84,14 +84,7 @@ impl Bench {
             };
             directory.deploy(deployment).await.ok().unwrap();
         }
-        let elsewhere = NewWorkload {
-            name: AgentName::parse("elsewhere").unwrap(),
-            publisher: "somebody".into(),
-            by: "operator".into(),
-            allowed_return_urls: vec![RETURN_URL.into()],
-            tags: Tags::default(),
-        };
-        directory.create(elsewhere).await.ok().unwrap();
+        directory.create(elsewhere()).await.ok().unwrap();
         let saas = ThirdParty::start().await;
         let key = folder.path().join("weather.key");
         std::fs::write(&key, "the-first-weather-key").unwrap();
@@ -101,17 +94,7 @@ impl Bench {
         let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
         let vault = load(&rows, &sealer, &oauth, &providers, &directory, &trail, &clock).await.unwrap();
-        let consents = Consents::new(
-            sessions.clone(),
-            sealer.clone(),
-            vault.clone(),
-            oauth.clone(),
-            Arc::clone(&providers),
-            directory.clone(),
-            trail.clone(),
-            "https://attache.example/".parse().unwrap(),
-            clock.clone(),
-        );
+        let consents = consents_of(&sessions, &sealer, &vault, &oauth, &providers, &directory, &trail, &clock);
         let issuer = TestIssuer::new(ISSUER);
         let verifier = Verifier::new(issuer.documents(), clock.clone());
         let mut rule = IssuerRule::new(Issuer::parse(ISSUER).unwrap());
@@ -227,6 +210,28 @@ impl Bench {
         vault.token(&written, &self.provider(provider), &wanted.into()).await
     }
 
+    /// Consents of a host that starts anew on the same sessions.
+    pub fn restarted_consents(&self) -> Arc<Consents> {
+        consents_of(
+            &self.sessions,
+            &self.sealer,
+            &self.vault,
+            &self.oauth,
+            &self.providers,
+            &self.directory,
+            &self.trail,
+            &self.clock,
+        )
+    }
+
+    /// Deletes the workload `elsewhere`, and makes another of that name.
+    pub async fn remake_elsewhere(&self) {
+        let name = AgentName::parse("elsewhere").unwrap();
+        let retired = self.directory.retire(&name).await.ok().unwrap();
+        self.directory.remove(retired).await.ok().unwrap();
+        self.directory.create(elsewhere()).await.ok().unwrap();
+    }
+
     /// A host that starts anew on the same rows.
     pub async fn restart(&self) -> Result<Arc<Vault>, VaultError> {
         load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.directory, &self.trail, &self.clock).await
@@ -241,6 +246,41 @@ impl Bench {
         let ended = |record: Record| record.outcome.map(|o| format!("{:?} {}", o.decision, o.reason).trim().to_owned());
         self.records(action).into_iter().filter_map(ended).collect()
     }
+}
+
+/// A workload that runs elsewhere.
+fn elsewhere() -> NewWorkload {
+    NewWorkload {
+        name: AgentName::parse("elsewhere").unwrap(),
+        publisher: "somebody".into(),
+        by: "operator".into(),
+        allowed_return_urls: vec![RETURN_URL.into()],
+        tags: Tags::default(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one of each room")]
+fn consents_of(
+    sessions: &Arc<MemorySessions>,
+    sealer: &Arc<Sealer>,
+    vault: &Arc<Vault>,
+    oauth: &Arc<OAuth>,
+    providers: &Arc<Providers>,
+    directory: &Arc<Directory>,
+    trail: &Trail,
+    clock: &Clock,
+) -> Arc<Consents> {
+    Consents::new(
+        sessions.clone(),
+        sealer.clone(),
+        vault.clone(),
+        oauth.clone(),
+        Arc::clone(providers),
+        directory.clone(),
+        trail.clone(),
+        "https://attache.example/".parse().unwrap(),
+        clock.clone(),
+    )
 }
 
 async fn load(
