@@ -6,12 +6,13 @@ mod support;
 
 use attache::audit::{Decision as Decision_, codes};
 use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started};
+use attache::directory::Deployment;
 use attache::identity::Binding;
-use attache::ids::{ConsentId, ProviderName};
+use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
 use std::sync::Arc;
 use std::time::Duration;
 use support::third_party::Decision;
-use support::{Bench, RETURN_URL, query, scopes, session_uri, text};
+use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
 use url::Url;
 
 /// To read, at `google`.
@@ -312,6 +313,59 @@ async fn a_suspended_agent_gets_no_grant() {
     nothing_is_stored(&bench);
 }
 
+/// Whoever makes a workload of that name later finds nothing of the one before.
+#[tokio::test]
+async fn a_workload_that_is_deleted_while_the_provider_answers_leaves_no_grant() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let answer = answer(&bench, &url);
+    bench.saas.close_gate();
+    let (consents, user) = (bench.consents.clone(), alice.clone());
+    let callback = tokio::spawn(async move { consents.callback(&google(), answer, Some(&user)).await });
+    eventually("the code is exchanged", || bench.saas.exchanges() == 1).await;
+    delete_calendar(&bench).await;
+    deploy_calendar(&bench).await;
+    bench.saas.open_gate();
+    assert!(matches!(callback.await.unwrap(), Err(ConsentError::Agent(_))));
+    assert!(bench.vault.grants().is_empty() && bench.rows.rows.lock().unwrap().is_empty());
+    eventually("the provider is told", || !bench.saas.revoked().is_empty()).await;
+    let who = bench.bind("calendar", "alice").await;
+    assert!(bench.token(&who, "google", &scopes("read")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_deleted_workload_began_is_not_finished_for_the_next_of_its_name() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    delete_calendar(&bench).await;
+    bench.clock.advance(Duration::from_secs(1));
+    deploy_calendar(&bench).await;
+    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::Agent(_))));
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+async fn delete_calendar(bench: &Bench) {
+    let retired = bench.directory.retire(&AgentName::parse("calendar").unwrap()).await.unwrap();
+    bench.directory.remove(retired).await.unwrap();
+}
+
+async fn deploy_calendar(bench: &Bench) {
+    let deployment = Deployment {
+        name: AgentName::parse("calendar").unwrap(),
+        digest: Digest::of(b"calendar"),
+        publisher: "somebody else".into(),
+        by: "operator".into(),
+        allowed_return_urls: None,
+    };
+    bench.directory.deploy(deployment).await.unwrap();
+}
+
 #[tokio::test]
 async fn no_code_leaves_before_it_is_written_down() {
     let bench = Bench::new().await;
@@ -467,6 +521,6 @@ async fn a_workload_that_was_made_anew_gets_nothing_of_an_earlier_question() {
     bench.clock.advance(Duration::from_secs(1));
     bench.remake_elsewhere().await;
     let result = bench.consents.complete(session_uri(&landing), &bench.user("alice").await.into()).await;
-    assert!(matches!(result, Err(ConsentError::Over)), "{result:?}");
+    assert!(matches!(result, Err(ConsentError::Agent(_))), "{result:?}");
     nothing_is_stored(&bench);
 }

@@ -10,8 +10,9 @@ use super::error::ConsentError;
 use super::flow::{CODE, Consents, Parts, VERIFIER, View, action, state_hash};
 use super::session::{ConsentSession, Stage};
 use crate::audit::{Action, Actor, Attempt, Outcome, codes, with_cause};
+use crate::directory::Unresolved;
 use crate::identity::{Binding, User, VerifiedUser};
-use crate::ids::{ConsentId, ProviderName, sha256};
+use crate::ids::{ConsentId, GrantId, ProviderName, sha256};
 use crate::oauth::Proofs;
 use crate::secret::Secret;
 use serde_json::json;
@@ -245,7 +246,7 @@ impl Parts {
     pub(super) fn bound(&self, session: &ConsentSession, user: &User) -> Result<Attempt, ConsentError> {
         let agent = match self.agent(session) {
             Ok(agent) => agent,
-            Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error)),
+            Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
         };
         let mut action = action(codes::CONSENT_COMPLETE, session);
         if agent.digest() != session.digest {
@@ -272,7 +273,8 @@ impl Parts {
         let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
         let tokens = self.oauth.exchange(&provider, proofs, code, &verifier, &redirect_uri).await?;
         let key = prover.as_ref().map(|prover| &**prover.key());
-        self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
+        let grant = self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
+        self.still_there(attempt.binding(), grant).await?;
         Ok(())
     }
 }
@@ -289,6 +291,19 @@ fn add_pairs(url: &mut Url, added: &[(&str, &str)]) {
         url.query_pairs_mut().clear().extend_pairs(kept);
     }
     url.query_pairs_mut().extend_pairs(added);
+}
+
+impl Parts {
+    /// Kept first and asked then: a deletion retires the workload before it revokes what was granted, so it finds this grant,
+    /// or is found here. Nothing is left for the next of the same name.
+    pub(super) async fn still_there(&self, who: &Binding, grant: GrantId) -> Result<(), ConsentError> {
+        let agent = who.agent();
+        if let Err(deleted @ Unresolved::Retired(_)) = self.directory.current_terms(agent) {
+            self.vault.revoke(grant, Actor::default().about(agent), None).await?;
+            return Err(deleted.into());
+        }
+        Ok(())
+    }
 }
 
 /// How the session URI of the browser rests: where the `state` rested, which is used up by then, and never equal to the

@@ -297,8 +297,8 @@ impl Parts {
         let result = async {
             let written = attempt.written().await?;
             let provider = self.provider(&session.provider)?;
-            self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
-            Ok::<_, ConsentError>(())
+            let grant = self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
+            self.still_there(attempt.binding(), grant).await
         };
         let result = result.await;
         attempt.close(match &result {

@@ -6,7 +6,7 @@ use super::session::{ConsentSession, Stage, Wishes};
 use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::{Directory, RegisteredAgent};
+use crate::directory::{Directory, RegisteredAgent, Unresolved};
 use crate::identity::{Binding, User, VerifiedUser, Workload};
 use crate::ids::{AgentName, ConsentId, ProviderName, UserId, sha256};
 use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, Provider};
@@ -348,12 +348,8 @@ impl Parts {
 
     /// The agent that asked, if it may still run. One that was made later, under the name of one that was deleted, never
     /// asked.
-    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, ConsentError> {
-        let agent = match session.digest {
-            Some(_) => self.directory.resolve(&session.agent)?,
-            None => self.directory.resolve_elsewhere(&session.agent)?,
-        };
-        if agent.identity().created_at > session.created_at { Err(ConsentError::Over) } else { Ok(agent) }
+    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
+        self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at)
     }
 
     pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {

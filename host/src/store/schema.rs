@@ -174,6 +174,18 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (workload, provider)
     ) STRICT;
 ", "
+    -- Credential providers that were made while the host runs. Settings and tags are JSON.
+    CREATE TABLE credential_provider (
+        name       TEXT NOT NULL PRIMARY KEY,
+        kind       TEXT NOT NULL CHECK (kind IN ('oauth2', 'api-key')),
+        settings   TEXT NOT NULL,
+        tags       TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        sealed     BLOB NOT NULL
+    ) STRICT;
+", "
     -- A grant is for certain resources, and what is sealed may hold a key: rows of before do not open any more, and their
     -- users are asked again. Sessions that are open are given up.
     DROP TABLE vault_grant;

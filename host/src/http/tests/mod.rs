@@ -6,6 +6,7 @@ mod issuer;
 mod issuing;
 mod pages;
 mod table;
+mod workloads;
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;

@@ -2,7 +2,7 @@
 
 use crate::report::Report;
 use anyhow::{Context as _, Result, ensure};
-use attache::broker::{Acquire, Broker, Flow, Guest, Kind, Seat, UserFacts, WorkloadFacts};
+use attache::broker::{Acquire, Broker, Flow, Guest, Kind, Seat, UserFacts, Wishes, WorkloadFacts};
 use attache::clock::Clock;
 use attache::directory::{Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
 use attache::identity::{Authorizer, Bearer, Binding, Documents, IssuerRule, Live, Verifier, WatTable};
@@ -238,7 +238,7 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     ensure!(host.desk.acquire(&guest.wat, ask()).await.is_ok(), "the grant is there");
     let mut acquire = sample(rounds, 2000, || {
         if let Some(Ok(acquired)) = host.desk.acquire(&guest.wat, ask()).now_or_never() {
-            host.desk.release(&guest.wat, acquired.id);
+            Broker::release(&host.desk, &guest.wat, acquired.id);
         }
     });
     acquire.iter_mut().for_each(|ns| *ns /= 1000.0);
