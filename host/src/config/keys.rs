@@ -4,18 +4,25 @@ use super::Context;
 use super::file::At;
 use super::problems::Problems;
 use super::secrets::{SecretRef, Secrets};
-use crate::jose::{SigningAlgorithm, SigningKey};
+use crate::jose::{SigningAlgorithm, SigningKey, TokenKey};
 use crate::oauth::{ClientAuthentication, PrivateKeyJwt, WorkloadJwt};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A private key by reference: `{ file = "client.pem" }` or `{ env = "NAME" }`, and beside it `algorithm` and `key_id`.
+/// A private key by reference: `{ file = "client.pem" }`, `{ env = "NAME" }` or
+/// `{ module = "….so", token = "LABEL", key = "LABEL", pin = { file = "…" } }`, and beside it `algorithm` and `key_id`.
 pub(super) struct KeyRef {
-    place: SecretRef,
+    place: Place,
     algorithm: Option<String>,
     key_id: Option<String>,
+}
+
+enum Place {
+    Pem(SecretRef),
+    Token { module: PathBuf, token: String, key: String, pin: SecretRef },
 }
 
 impl<'de> Deserialize<'de> for KeyRef {
@@ -23,8 +30,9 @@ impl<'de> Deserialize<'de> for KeyRef {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let refused = || {
             D::Error::custom(
-                "keys do not stand in this file; write `{ file = \"path\" }` or `{ env = \"NAME\" }`, with `algorithm` and \
-                 `key_id` beside it where they are not what the key itself says",
+                "keys do not stand in this file; write `{ file = \"path\" }`, `{ env = \"NAME\" }` or, for a key in a \
+                 PKCS #11 token, `{ module = \"path\", token = \"LABEL\", key = \"LABEL\", pin = { file = \"path\" } }`; \
+                 `algorithm` and `key_id` may stand beside it",
             )
         };
         let toml::Value::Table(mut table) = toml::Value::deserialize(from)? else { return Err(refused()) };
@@ -34,9 +42,15 @@ impl<'de> Deserialize<'de> for KeyRef {
             Some(_) => Err(refused()),
         };
         let (algorithm, key_id) = (text("algorithm")?, text("key_id")?);
-        let place = match (text("file")?, text("env")?) {
-            (Some(path), None) => SecretRef::File(path.into()),
-            (None, Some(name)) => SecretRef::Env(name),
+        let (file, env) = (text("file")?, text("env")?);
+        let (module, token, key) = (text("module")?, text("token")?, text("key")?);
+        let pin = table.remove("pin").map(SecretRef::deserialize).transpose().map_err(D::Error::custom)?;
+        let place = match (file, env, module, token, key, pin) {
+            (Some(path), None, None, None, None, None) => Place::Pem(SecretRef::File(path.into())),
+            (None, Some(name), None, None, None, None) => Place::Pem(SecretRef::Env(name)),
+            (None, None, Some(module), Some(token), Some(key), Some(pin)) => {
+                Place::Token { module: module.into(), token, key, pin }
+            }
             _ => return Err(refused()),
         };
         if table.is_empty() { Ok(Self { place, algorithm, key_id }) } else { Err(refused()) }
@@ -54,10 +68,17 @@ impl KeyRef {
         if context.secrets == Secrets::Left {
             return Ok(None);
         }
-        let pem = self.place.resolve_lines(context.base)?;
-        SigningKey::from_pem(&pem, algorithm, self.key_id.clone())
-            .map(Some)
-            .map_err(|error| format!("{} cannot be used: {error}", self.place))
+        let kid = self.key_id.clone();
+        match &self.place {
+            Place::Pem(place) => SigningKey::from_pem(&place.resolve_lines(context.base)?, algorithm, kid)
+                .map_err(|error| format!("{place} cannot be used: {error}")),
+            Place::Token { module, token, key, pin } => {
+                let (module, pin) = (context.base.join(module), pin.resolve(context.base)?);
+                let at = TokenKey { module, token: token.clone(), key: key.clone(), pin };
+                SigningKey::in_token(at, algorithm, kid).map_err(|error| error.to_string())
+            }
+        }
+        .map(Some)
     }
 }
 

@@ -131,9 +131,19 @@ fn a_key_that_cannot_be_used_is_told_at_the_start_and_not_repeated() {
         "`HS256` is nothing that this host signs with; use one of RS256, PS256, ES256, ES384, EdDSA",
     );
     file("{ file = \"client.pem\", key_id = \"\" }", "`key_id` must have 1 to 256 bytes");
-    for inline in ["\"do-not-repeat-me\"", "{ pem = \"do-not-repeat-me\" }", "{ file = \"a\", env = \"b\" }", "{}"] {
+    file(
+        "{ module = \"nowhere.so\", token = \"t\", key = \"k\", pin = { file = \"nowhere\" } }",
+        "the secret file `nowhere` cannot be read: No such file or directory (os error 2)",
+    );
+    for inline in [
+        "\"do-not-repeat-me\"",
+        "{ module = \"m.so\", pin = \"do-not-repeat-me\" }",
+        "{ pem = \"do-not-repeat-me\" }",
+        "{ file = \"a\", env = \"b\" }",
+        "{}",
+    ] {
         let found = said(&super::tests::file(&folder(&format!("client_key = {inline}"), "")));
-        assert!(found.contains("keys do not stand in this file; write `{ file = \"path\" }`"), "{found}");
+        assert!(found.contains("do not stand in this file; write `{ file = \"path\" }`"), "{found}");
         assert!(!found.contains("do-not-repeat-me"));
     }
 }

@@ -4,6 +4,7 @@
 mod invoking;
 mod issuer;
 mod issuing;
+mod keys;
 mod pages;
 mod table;
 mod workloads;
