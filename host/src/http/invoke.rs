@@ -9,7 +9,7 @@ use crate::audit::{Action, Actor, Outcome, codes};
 use crate::directory::RegisteredAgent;
 use crate::identity::VerifiedUser;
 use crate::ids::{AgentName, InvocationId, SessionId};
-use crate::operations::{Invocation, Invoked, OperationError};
+use crate::operations::{Invocation, Invoked};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
@@ -41,18 +41,10 @@ pub(super) async fn invoke(State(site): State<Arc<Site>>, request: Request) -> R
     let request = for_guest(&site, &head, agent.name(), target, body);
     let (user, caller) = (Some(user.into()), Actor::default());
     let invocation = Invocation { agent, user, session, return_url, request, overflow, caller };
-    let Invoked { mut response, session, invocation } = site.operations.invoke(invocation).await.map_err(refused)?;
+    let Invoked { mut response, session, invocation } = site.operations.invoke(invocation).await?;
     headers::outbound(response.headers_mut());
     tell(response.headers_mut(), &session, invocation);
     Ok(response.map(axum::body::Body::new))
-}
-
-/// Callers are told less than operators of a component that cannot run.
-fn refused(error: OperationError) -> Problem {
-    match &error {
-        OperationError::Component(component) => Problem::component_unavailable(component),
-        _ => error.into(),
-    }
 }
 
 /// The name as it was written, and what the guest sees.

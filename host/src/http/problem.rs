@@ -372,6 +372,7 @@ impl From<OperationError> for Problem {
             OperationError::Invoke(error) => error.into(),
             OperationError::Unwritable(error) => error.into(),
             OperationError::Component(error) => Self::component(&error),
+            OperationError::NotRunnable(error) => Self::component_unavailable(&error),
             OperationError::TooLarge(max) => Self::too_large(max),
             error => match error.class() {
                 Class::Invalid | Class::NotOffered => Self::bad_request(detail),

@@ -69,9 +69,12 @@ pub enum OperationError {
     /// A credential was not released.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A component cannot run.
+    /// A component that was to be deployed does not load, or could not be kept.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The component of an agent that is registered cannot run.
+    #[error("the agent cannot be started at present; its operator finds the reason in the host's log")]
+    NotRunnable(#[source] ComponentError),
     /// An invocation failed.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -136,7 +139,10 @@ impl OperationError {
             Self::Conflict(_) => Class::Conflict,
             Self::Quota(_) => Class::Quota,
             Self::NotOffered(_) => Class::NotOffered,
-            Self::Unavailable(_) | Self::Component(_) | Self::Unwritable(_) => Class::Unavailable,
+            Self::Component(ComponentError::Load(_)) => Class::Invalid,
+            Self::Unavailable(_) | Self::Component(_) | Self::NotRunnable(_) | Self::Unwritable(_) => {
+                Class::Unavailable
+            }
             Self::Provider(ManageError::Input { .. }) => Class::Invalid,
             Self::Provider(ManageError::Taken(_)) => Class::Conflict,
             Self::Provider(ManageError::Configured(_)) => Class::Denied,

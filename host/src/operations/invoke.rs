@@ -50,7 +50,7 @@ impl Operations {
         let max = host.settings.max_body_bytes;
         let name = agent.name().clone();
         let gone = || OperationError::NotFound(format!("agent `{name}` has nothing deployed here"));
-        let loaded = host.loaded(agent.digest().ok_or_else(gone)?).await?;
+        let loaded = host.loaded(agent.digest().ok_or_else(gone)?).await.map_err(OperationError::NotRunnable)?;
 
         let binding = Binding::bind(agent, user, session, host.trail.host());
         let action = Action::new(codes::INVOKE, resource(request.method(), request.uri()));

@@ -18,6 +18,7 @@ mod resource_tokens;
 mod runtime;
 mod sessions;
 mod tags;
+mod token_vault;
 mod tokens;
 mod workloads;
 
@@ -32,6 +33,7 @@ pub use paging::Wanted;
 pub use providers::GivenSecret;
 pub use resource_tokens::{AskOauth2, Completed, Identifier, Oauth2Answer};
 pub use runtime::RuntimeCall;
+pub use token_vault::{ChosenKey, VAULT, VaultView};
 pub use tokens::Introspected;
 pub use workloads::{CreateWorkload, Deleted, WorkloadPage};
 

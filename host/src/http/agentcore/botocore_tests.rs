@@ -151,7 +151,15 @@ impl Compared<'_> {
                 if exact {
                     assert_eq!(u64::from(min), number("min").unwrap_or(0), "{path}: min");
                     assert_eq!((max < ANY).then_some(u64::from(max)), number("max"), "{path}: max");
-                    assert_eq!(pattern, model["pattern"].as_str().unwrap_or(""), "{path}: pattern");
+                    // The model's own names of providers have a digit that its pattern has not.
+                    let modelled = model["pattern"].as_str().unwrap_or("");
+                    match shape.name {
+                        "TaggableResourceArn" => assert_eq!(
+                            pattern.replace("([a-z0-9-]+/", "([a-z-]+/").replace("/[a-z0-9-]+/", "/[a-z-]+/"),
+                            modelled
+                        ),
+                        _ => assert_eq!(pattern, modelled, "{path}: pattern"),
+                    }
                 }
                 assert_eq!(shape.secret, model["sensitive"] == true, "{path}: secret");
             }
@@ -317,7 +325,7 @@ fn borders(shape: &Shape) -> (Tried, Tried) {
                 }
             }
             if !pattern.is_empty() {
-                bad.push(("against its pattern".into(), text(&format!("{}\u{0}\n", sample(shape)))));
+                bad.push(("against its pattern".into(), text(&format!("\u{0}{}\n", sample(shape)))));
             }
         }
         Kind::Choice(words) => {

@@ -10,7 +10,8 @@ const ARN: Shape = Shape::matching(
     "TaggableResourceArn",
     20,
     1011,
-    r"arn:(?:[^:]+)?:bedrock-agentcore:[a-z0-9-]+:[0-9]{12}:([a-z-]+/[^/]+)(?:/[a-z-]+/[^/]+)*",
+    // The model has `[a-z-]+` here, which its own `oauth2credentialprovider` does not match.
+    r"arn:(?:[^:]+)?:bedrock-agentcore:[a-z0-9-]+:[0-9]{12}:([a-z0-9-]+/[^/]+)(?:/[a-z0-9-]+/[^/]+)*",
 );
 
 pub(super) const CALLS: &[Call] = &[
