@@ -11,11 +11,11 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, VaultParts};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +87,9 @@ pub enum StartError {
     /// The access keys.
     #[error("the access keys cannot be read")]
     Keys(#[source] KeysError),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -148,16 +151,28 @@ impl Host {
             .await
             .map_err(StartError::Keys)?;
         let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
-        let providers = Providers::configured(settings.providers.values().cloned());
-        let vault = Vault::load(
-            store.clone(),
-            sealer.clone(),
-            oauth.clone(),
-            providers.clone(),
-            trail.clone(),
-            settings.account.clone(),
-            clock.clone(),
-        )
+        warn_of_trust(&settings);
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
+        let vault = Vault::load(VaultParts {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            oauth: oauth.clone(),
+            issuer: issuer.clone(),
+            providers: providers.clone(),
+            directory: directory.clone(),
+            trail: trail.clone(),
+            account: settings.account.clone(),
+            clock: clock.clone(),
+        })
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
@@ -172,6 +187,7 @@ impl Host {
             settings.public_url.clone(),
             clock.clone(),
         );
+        tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
@@ -226,6 +242,18 @@ impl Host {
             })
             .await?;
         Ok(loaded.clone())
+    }
+}
+
+/// What an operator opened wide is said at each start, so that it is not forgotten.
+fn warn_of_trust(settings: &Settings) {
+    for (pattern, workload) in settings.workloads.patterns.iter() {
+        if workload.terms.any_provider {
+            tracing::warn!(%pattern, "`any_provider`: these workloads get every credential of whoever they act for");
+        }
+        if workload.terms.trusts_user_ids {
+            tracing::warn!(%pattern, "`trust_user_ids`: these workloads act for whomever they name, without proof");
+        }
     }
 }
 

@@ -6,10 +6,10 @@ mod support;
 
 use attache::audit::{Decision, codes};
 use attache::broker::{Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Seat, Wishes};
-use attache::directory::State;
+use attache::directory::{BoundProvider, State};
 use attache::egress::{Client, ClientConfig};
 use attache::identity::WatTable;
-use attache::ids::{AgentName, CredentialId};
+use attache::ids::{AgentName, CredentialId, ProviderName};
 use http_body_util::{BodyExt as _, Empty};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -87,6 +87,30 @@ async fn a_suspended_agent_gets_nothing_more_in_an_invocation_that_runs() {
     assert!(refused.iter().any(|record| record.outcome.as_ref().is_some_and(|o| o.decision == Decision::Refused)));
     bench.directory.set_state(&calendar, State::Active).await.unwrap();
     assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn an_unbound_provider_is_refused_at_the_next_call_of_an_invocation_that_runs() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let rogue = AgentName::parse("rogue").unwrap();
+    let google = BoundProvider { provider: ProviderName::parse("google").unwrap(), scopes: scopes("read") };
+    let who = bench.bind("rogue", "alice").await;
+    bench.keep(&who, "google", &scopes("read"), tokens("canary", None)).await;
+    let (guest, _seat) = desk.seat(&who, None);
+    assert!(matches!(desk.acquire(&guest.wat, ask("google")).await, Err(Refusal::Denied(_))));
+    bench.directory.bind(&rogue, google.clone()).await.unwrap();
+    let held = desk.acquire(&guest.wat, ask("google")).await.unwrap();
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+    assert_eq!(calls(&bench).len(), 1);
+
+    bench.directory.bind(&rogue, BoundProvider { scopes: scopes("write"), ..google.clone() }).await.unwrap();
+    assert!(matches!(send(&bench, &desk, &guest, held.id).await, Err(Refusal::Denied(_))), "other scopes");
+    bench.directory.unbind(&rogue, &google.provider).await.unwrap();
+    assert!(matches!(send(&bench, &desk, &guest, held.id).await, Err(Refusal::Denied(_))));
+    assert!(matches!(desk.acquire(&guest.wat, ask("google")).await, Err(Refusal::Denied(_))));
+    assert_eq!(calls(&bench).len(), 1, "no further request left");
+    assert_eq!(bench.outcomes(codes::SEND).iter().filter(|outcome| outcome.starts_with("Refused")).count(), 2);
 }
 
 #[tokio::test]

@@ -5,16 +5,26 @@
 mod support;
 
 use attache::audit::{Decision, codes};
-use attache::consent::{Callback, ConsentError, Landing, Stage, Started};
-use attache::ids::{ConsentId, ProviderName};
+use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started};
+use attache::directory::Deployment;
+use attache::identity::Binding;
+use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
+use std::sync::Arc;
 use std::time::Duration;
-use support::{Bench, RETURN_URL, query, scopes, session_uri, text};
+use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
 use url::Url;
+
+/// To read, at `google`.
+async fn ask(bench: &Bench, who: &Arc<Binding>, return_url: Option<&str>) -> Result<Started, ConsentError> {
+    let wanted = scopes("read").into();
+    let question = Question { wanted: &wanted, return_url, custom_state: None, force: false };
+    bench.consents.start(who, &bench.provider("google"), &question).await
+}
 
 /// A session of this user with agent `calendar` at `google`.
 async fn start(bench: &Bench, user: &str, return_url: Option<&str>) -> (ConsentId, Started) {
     let who = bench.bind("calendar", user).await;
-    let started = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), return_url).await.unwrap();
+    let started = ask(bench, &who, return_url).await.unwrap();
     (ConsentId::from_session_uri(&started.session_uri).unwrap(), started)
 }
 
@@ -212,7 +222,7 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let code = callback.code.clone().unwrap();
     let landing = bench.consents.callback(&google(), callback, None).await.unwrap();
     let Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
-    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_uri=urn")), "{url}");
+    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_id=urn")), "{url}");
     nothing_is_stored(&bench);
     let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
     assert!(!stored.contains(&code), "the code rests sealed");
@@ -252,7 +262,7 @@ async fn a_return_url_must_be_on_the_workloads_list() {
     let who = bench.bind("calendar", "alice").await;
     for url in ["https://evil.example/", "https://app.example/done", "https://app.example/done?from=attache#x", "", "x"]
     {
-        let result = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), Some(url)).await;
+        let result = ask(&bench, &who, Some(url)).await;
         assert!(matches!(result, Err(ConsentError::ReturnUrl(_))), "{url}");
     }
     assert!(bench.sessions.0.lock().unwrap().is_empty());
@@ -270,7 +280,7 @@ async fn a_session_lives_ten_minutes_and_its_reason_is_told_after() {
     assert!(matches!(bench.consents.proceed(id, Some(&alice)).await, Err(ConsentError::Expired)));
     bench.clock.advance(Duration::from_secs(25 * 3600));
     // Starting one sweeps those that are long gone.
-    bench.consents.start(&who, &bench.provider("google"), &scopes("read"), None).await.unwrap();
+    ask(&bench, &who, None).await.unwrap();
     assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::NotFound)));
 }
 
@@ -300,6 +310,59 @@ async fn a_suspended_agent_gets_no_grant() {
     assert!(matches!(result, Err(ConsentError::Agent(_))));
     assert_eq!(bench.sessions.stage(id), Stage::Failed);
     nothing_is_stored(&bench);
+}
+
+/// Whoever makes a workload of that name later finds nothing of the one before.
+#[tokio::test]
+async fn a_workload_that_is_deleted_while_the_provider_answers_leaves_no_grant() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let answer = answer(&bench, &url);
+    bench.saas.close_gate();
+    let (consents, user) = (bench.consents.clone(), alice.clone());
+    let callback = tokio::spawn(async move { consents.callback(&google(), answer, Some(&user)).await });
+    eventually("the code is exchanged", || bench.saas.exchanges() == 1).await;
+    delete_calendar(&bench).await;
+    deploy_calendar(&bench).await;
+    bench.saas.open_gate();
+    assert!(matches!(callback.await.unwrap(), Err(ConsentError::Agent(_))));
+    assert!(bench.vault.grants().is_empty() && bench.rows.rows.lock().unwrap().is_empty());
+    eventually("the provider is told", || !bench.saas.revoked().is_empty()).await;
+    let who = bench.bind("calendar", "alice").await;
+    assert!(bench.token(&who, "google", &scopes("read")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_deleted_workload_began_is_not_finished_for_the_next_of_its_name() {
+    let bench = Bench::new().await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    delete_calendar(&bench).await;
+    bench.clock.advance(Duration::from_secs(1));
+    deploy_calendar(&bench).await;
+    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::Agent(_))));
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+async fn delete_calendar(bench: &Bench) {
+    let retired = bench.directory.retire(&AgentName::parse("calendar").unwrap()).await.unwrap();
+    bench.directory.remove(retired).await.unwrap();
+}
+
+async fn deploy_calendar(bench: &Bench) {
+    let deployment = Deployment {
+        name: AgentName::parse("calendar").unwrap(),
+        digest: Digest::of(b"calendar"),
+        publisher: "somebody else".into(),
+        by: "operator".into(),
+        allowed_return_urls: None,
+    };
+    bench.directory.deploy(deployment).await.unwrap();
 }
 
 #[tokio::test]

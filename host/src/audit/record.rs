@@ -113,6 +113,8 @@ pub mod codes {
     pub const REVEAL: &str = "credential.reveal";
     /// A token was refreshed at the provider.
     pub const REFRESH: &str = "token.refresh";
+    /// A token of an agent's own, or on behalf of a user, was obtained from the provider.
+    pub const MINT: &str = "token.mint";
     /// A consent session was started.
     pub const CONSENT_START: &str = "consent.start";
     /// A user opened the consent page.

@@ -1,20 +1,26 @@
 //! `attache agents`: the directory.
 
 use super::Global;
-use super::admin::{Admin, printed, typed};
+use super::admin::{Admin, patiently, printed, typed};
+use super::deploy::agreed;
 use super::table::{Table, list, printable, time};
 use crate::clock::Timestamp;
-use crate::ids::Digest;
+use crate::ids::{AgentName, Digest, ProviderName};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use url::form_urlencoded;
 
 /// Lists them unless told otherwise.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  attache agents\n  attache agents show calendar\n  attache agents suspend rogue\n  \
-                        attache agents create reporting --publisher \"Example Ltd\""
+                        attache agents create reporting --publisher \"Example Ltd\"\n  \
+                        attache agents bind reporting --provider google-calendar --scopes calendar.read\n  \
+                        attache agents delete reporting"
 )]
 pub(super) struct Agents {
     #[command(subcommand)]
@@ -50,7 +56,67 @@ enum Deed {
         /// Where a browser may be sent after a consent; may be repeated
         #[arg(long = "return-url", value_name = "URL")]
         return_urls: Vec<String>,
+        /// A tag; may be repeated
+        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+        tags: Vec<(String, String)>,
     },
+    /// Replace where a browser may be sent after a consent
+    Update {
+        /// Its name
+        name: String,
+        /// One of the new URLs; may be repeated. Without any, there are none any more
+        #[arg(long = "return-url", value_name = "URL")]
+        return_urls: Vec<String>,
+    },
+    /// Delete it for good, with every grant and token of its
+    Delete {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Let it use a credential provider, besides what the configuration says
+    Bind {
+        /// Its name
+        name: String,
+        /// Which
+        #[arg(long)]
+        provider: String,
+        /// The most that it may ask for
+        #[arg(long, value_delimiter = ',')]
+        scopes: Vec<String>,
+    },
+    /// Take back what `bind` gave; acts on the next call of whatever runs
+    Unbind {
+        /// Its name
+        name: String,
+        /// Which
+        #[arg(long)]
+        provider: String,
+    },
+    /// Put tags on it
+    Tag {
+        /// Its name
+        name: String,
+        /// The tags
+        #[arg(value_name = "KEY=VALUE", value_parser = tag, required = true)]
+        tags: Vec<(String, String)>,
+    },
+    /// Take tags off it
+    Untag {
+        /// Its name
+        name: String,
+        /// Their keys
+        #[arg(value_name = "KEY", required = true)]
+        keys: Vec<String>,
+    },
+}
+
+/// `team=payments`.
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write a tag as `KEY=VALUE`")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// An agent as the host tells of it.
@@ -79,7 +145,15 @@ pub(super) struct Agent {
     #[serde(default)]
     claims: Vec<String>,
     #[serde(default)]
+    configured_return_urls: Vec<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
     reveal: bool,
+    #[serde(default)]
+    any_provider: bool,
+    #[serde(default)]
+    trusts_user_ids: bool,
     #[serde(default)]
     users: u64,
 }
@@ -100,6 +174,8 @@ struct Bound {
     scopes: Vec<String>,
     #[serde(default)]
     hosts: Vec<String>,
+    #[serde(default)]
+    at_run_time: bool,
 }
 
 impl Agent {
@@ -137,10 +213,44 @@ impl Agents {
             Deed::Resume { name } => {
                 (admin.change(Method::POST, &path(&name, "resume")?, None).await?, name, "may be invoked again")
             }
-            Deed::Create { name, publisher, return_urls } => {
+            Deed::Create { name, publisher, return_urls, tags } => {
+                let tags: BTreeMap<_, _> = tags.into_iter().collect();
                 let body =
-                    serde_json::json!({ "name": name, "publisher": publisher, "allowed_return_urls": return_urls });
+                    json!({ "name": name, "publisher": publisher, "allowed_return_urls": return_urls, "tags": tags });
                 (admin.change(Method::POST, "/v1/workloads", Some(body)).await?, name, "has a workload identity now")
+            }
+            Deed::Update { name, return_urls } => {
+                let body = json!({ "allowed_return_urls": return_urls });
+                (admin.change(Method::PATCH, &at(&name)?, Some(body)).await?, name, "has these return URLs now")
+            }
+            Deed::Delete { name, yes } => {
+                let place = at(&name)?;
+                if !yes && !agreed("delete", &format!("delete `{name}`, and revoke all that users granted to it?"))? {
+                    println!("nothing was deleted");
+                    return Ok(ExitCode::FAILURE);
+                }
+                let deleted = admin.change(Method::DELETE, &place, None);
+                (patiently("the host revokes what users granted", deleted).await?, name, "is deleted")
+            }
+            Deed::Bind { name, provider, scopes } => {
+                let body = json!({ "scopes": scopes });
+                let place = provider_at(&name, &provider)?;
+                (admin.change(Method::PUT, &place, Some(body)).await?, name, "may use it from its next call on")
+            }
+            Deed::Unbind { name, provider } => {
+                let place = provider_at(&name, &provider)?;
+                (admin.change(Method::DELETE, &place, None).await?, name, "may not use it any more")
+            }
+            Deed::Tag { name, tags } => {
+                let body = json!(tags.into_iter().collect::<BTreeMap<_, _>>());
+                (admin.change(Method::PUT, &path(&name, "tags")?, Some(body)).await?, name, "has these tags now")
+            }
+            Deed::Untag { name, keys } => {
+                let query = form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(keys.iter().map(|key| ("key", key)))
+                    .finish();
+                let place = format!("{}?{query}", path(&name, "tags")?);
+                (admin.change(Method::DELETE, &place, None).await?, name, "does not have these tags any more")
             }
         };
         let (reply, name, what) = reply;
@@ -153,7 +263,15 @@ impl Agents {
 
 /// A name goes into a path, so it is checked before.
 pub(super) fn path(name: &str, deed: &str) -> anyhow::Result<String> {
-    Ok(format!("/v1/agents/{}/{deed}", crate::ids::AgentName::parse(name)?))
+    Ok(format!("/v1/agents/{}/{deed}", AgentName::parse(name)?))
+}
+
+fn at(name: &str) -> anyhow::Result<String> {
+    Ok(format!("/v1/agents/{}", AgentName::parse(name)?))
+}
+
+fn provider_at(name: &str, provider: &str) -> anyhow::Result<String> {
+    path(name, &format!("providers/{}", ProviderName::parse(provider)?))
 }
 
 fn overview(agents: &[Agent]) {
@@ -168,7 +286,13 @@ fn overview(agents: &[Agent]) {
             agent.origin.clone(),
             agent.version.as_ref().map_or("-".into(), |version| short(&version.digest)),
             agent.created_by.clone(),
-            list(&credentials) + if agent.reveal { " REVEAL" } else { "" },
+            [
+                list(&credentials).as_str(),
+                if agent.any_provider { " ANY PROVIDER" } else { "" },
+                if agent.trusts_user_ids { " UNVERIFIED USERS" } else { "" },
+                if agent.reveal { " REVEAL" } else { "" },
+            ]
+            .concat(),
             agent.users.to_string(),
         ]);
     }
@@ -196,12 +320,24 @@ fn show(agent: &Agent) {
         None => line("digest", "nothing is deployed".into()),
     }
     for bound in &agent.providers {
-        line("credential", format!("{}: {} at {}", bound.name, list(&bound.scopes), list(&bound.hosts)));
+        let how = if bound.at_run_time { ", bound at run time" } else { "" };
+        line("credential", format!("{}: {} at {}{how}", bound.name, list(&bound.scopes), list(&bound.hosts)));
+    }
+    if agent.any_provider {
+        line("credentials", "of EVERY provider, with all that it offers: its operator trusts it like itself".into());
+    }
+    if agent.trusts_user_ids {
+        line("users", "it may name its users WITHOUT PROOF".into());
     }
     line("plain egress", list(&agent.egress));
     line("claims", list(&agent.claims));
     line("reveal", if agent.reveal { "yes: it can turn credentials into bytes".into() } else { "no".into() });
     line("return URLs", list(&agent.allowed_return_urls));
+    if !agent.configured_return_urls.is_empty() {
+        line("", format!("{}, by the configuration", list(&agent.configured_return_urls)));
+    }
+    let tags: Vec<String> = agent.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    line("tags", list(&tags));
     line("granted by", format!("{} users", agent.users));
 }
 

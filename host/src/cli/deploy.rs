@@ -75,7 +75,7 @@ impl Deploy {
             granted(glance.as_ref(), &name).iter().for_each(|line| println!("  {line}"));
             println!();
         }
-        if !self.yes && !agreed()? {
+        if !self.yes && !agreed("deploy", "deploy it?")? {
             println!("nothing was deployed");
             return Ok(ExitCode::FAILURE);
         }
@@ -103,11 +103,12 @@ fn name_of(file: &std::path::Path) -> anyhow::Result<AgentName> {
     AgentName::parse(stem).context("the file's name is no agent name; say one with `--name`")
 }
 
-fn agreed() -> anyhow::Result<bool> {
+/// Asks whether to do it.
+pub(super) fn agreed(deed: &str, question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask at; pass `--yes` to deploy without asking");
+        bail!("there is no terminal to ask at; pass `--yes` to {deed} without asking");
     }
-    print!("deploy it? [y/N] ");
+    print!("{question} [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

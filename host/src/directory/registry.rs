@@ -2,7 +2,7 @@
 
 use super::page::{self, Page};
 use super::{Configured, Entries, RegisteredAgent, Terms, Unavailable, Unresolved, WorkloadIdentity};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{AgentName, Malformed, ProviderName, TrustDomain};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -91,6 +91,24 @@ impl Directory {
         match self.inner.shown().slots.get(name) {
             Some(slot) => slot.elsewhere.clone(),
             None => Err(Unresolved::NoWorkload(name.clone())),
+        }
+    }
+
+    /// The agent or workload that began something at this time and goes on with it now: `elsewhere` says of which kind it
+    /// was. A name that was deleted and made again since is somebody else's, who is not handed what the one before began.
+    ///
+    /// # Errors
+    /// [`Unresolved`], as for its kind; [`Unresolved::Retired`] for a name that was made again.
+    pub fn resolve_since(
+        &self,
+        name: &AgentName,
+        elsewhere: bool,
+        begun: Timestamp,
+    ) -> Result<Arc<RegisteredAgent>, Unresolved> {
+        let agent = if elsewhere { self.resolve_elsewhere(name) } else { self.resolve(name) }?;
+        match agent.identity().created_at <= begun {
+            true => Ok(agent),
+            false => Err(Unresolved::Retired(name.clone())),
         }
     }
 

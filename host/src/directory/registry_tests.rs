@@ -194,3 +194,244 @@ async fn of_many_changes_at_once_none_is_lost() {
         assert_eq!(bed.store.rows.lock().unwrap()[&entry.name], *entry);
     }
 }
+
+fn by_hand(text: &str) -> NewWorkload {
+    NewWorkload {
+        name: name(text),
+        publisher: "Example Ltd".into(),
+        by: "olga".into(),
+        allowed_return_urls: vec![],
+        tags: Tags::default(),
+    }
+}
+
+fn bound(provider: &str, scopes: &[&str]) -> BoundProvider {
+    let scopes = Scopes::parse(scopes.iter().copied()).unwrap();
+    BoundProvider { provider: ProviderName::parse(provider).unwrap(), scopes }
+}
+
+#[tokio::test]
+async fn only_a_workload_made_by_hand_without_a_component_is_one_elsewhere() {
+    let bed = bed().await;
+    let resolve = |text: &str| bed.directory.resolve_elsewhere(&name(text));
+    assert_eq!(resolve("batch").err(), Some(Unresolved::NoWorkload(name("batch"))));
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    let workload = resolve("batch").unwrap();
+    assert_eq!((workload.digest(), workload.name()), (None, &name("batch")));
+
+    bed.directory.deploy(deployment("calendar", b"one")).await.unwrap();
+    let linked = resolve("calendar").err().unwrap();
+    assert!(
+        linked
+            .to_string()
+            .starts_with("WorkloadIdentity is linked to a service and cannot retrieve an access token by the caller"),
+        "clients know it by these words: {linked}"
+    );
+
+    bed.directory.set_state(&name("batch"), State::Suspended).await.unwrap();
+    assert_eq!(resolve("batch").err(), Some(Unresolved::Suspended(name("batch"))));
+    bed.directory.set_state(&name("batch"), State::Active).await.unwrap();
+    bed.directory.deploy(deployment("batch", b"one")).await.unwrap();
+    assert_eq!(resolve("batch").err(), Some(Unresolved::Linked(name("batch"))));
+    assert_eq!(
+        bed.directory.current_terms(&workload).err(),
+        Some(Unresolved::Linked(name("batch"))),
+        "what was given to somebody elsewhere ends when it runs here"
+    );
+}
+
+#[tokio::test]
+async fn names_that_differ_in_case_alone_are_refused_whichever_way_they_come() {
+    let bed = bed().await;
+    bed.directory.create(by_hand("Batch.One")).await.unwrap();
+    let error = bed.directory.create(by_hand("batch.one")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`batch.one` is too like agent `Batch.One`, from which it differs in case alone; choose another name"
+    );
+    let error = bed.directory.deploy(deployment("BATCH.ONE", b"one")).await.unwrap_err();
+    assert!(matches!(error, ChangeError::Alike { .. }), "{error}");
+    let again = reload(&bed.store, &bed.clock).await;
+    assert!(matches!(again.create(by_hand("batch.ONE")).await, Err(ChangeError::Alike { .. })));
+    let retired = again.retire(&name("Batch.One")).await.unwrap();
+    assert!(again.create(by_hand("batch.one")).await.is_err(), "not before it is gone");
+    again.remove(retired).await.unwrap();
+    again.create(by_hand("batch.one")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_bound_and_unbound_at_run_time_acts_on_what_runs() {
+    let bed = bed().await;
+    bed.directory.deploy(deployment("calendar", b"one")).await.unwrap();
+    let running = bed.directory.resolve(&name("calendar")).unwrap();
+    let may = |provider: &str| {
+        let provider = ProviderName::parse(provider).unwrap();
+        let terms = bed.directory.current_terms(&running).unwrap();
+        terms.provider(&provider).map(|bound| bound.scopes.joined())
+    };
+    assert_eq!(may("slack"), None);
+    bed.directory.bind(&name("calendar"), bound("slack", &["read", "write"])).await.unwrap();
+    assert_eq!(may("slack").as_deref(), Some("read write"));
+    bed.directory.bind(&name("calendar"), bound("slack", &["read"])).await.unwrap();
+    assert_eq!(may("slack").as_deref(), Some("read"), "binding again replaces");
+    let again = reload(&bed.store, &bed.clock).await;
+    assert_eq!(again.terms(&name("calendar")).providers.len(), 2, "it is durable, and beside what is configured");
+
+    let unbind = |provider: &'static str| {
+        let directory = bed.directory.clone();
+        async move { directory.unbind(&name("calendar"), &ProviderName::parse(provider).unwrap()).await }
+    };
+    unbind("slack").await.unwrap();
+    assert_eq!(may("slack"), None);
+    assert!(matches!(unbind("slack").await, Err(ChangeError::NotBound { .. })));
+    assert!(matches!(unbind("google-calendar").await, Err(ChangeError::BoundByConfiguration { .. })));
+    assert!(may("google-calendar").is_some(), "what the configuration says stands");
+}
+
+#[tokio::test]
+async fn a_workload_has_at_most_128_providers_at_run_time() {
+    let bed = bed().await;
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    for i in 0..128 {
+        bed.directory.bind(&name("batch"), bound(&format!("p{i}"), &[])).await.unwrap();
+    }
+    let more = bed.directory.bind(&name("batch"), bound("another", &[])).await;
+    assert!(matches!(more, Err(ChangeError::TooManyProviders)));
+    bed.directory.bind(&name("batch"), bound("p0", &["other"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_name_is_free_only_when_everything_of_its_is_gone() {
+    let bed = bed().await;
+    let batch = name("batch");
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    bed.directory.bind(&batch, bound("slack", &[])).await.unwrap();
+    let before = bed.directory.resolve_elsewhere(&batch).unwrap();
+    let retired = bed.directory.retire_manual(&batch).await.unwrap();
+    assert_eq!(retired.identity().name, batch);
+    let ended = Some(Unresolved::Retired(batch.clone()));
+    assert_eq!(bed.directory.resolve_elsewhere(&batch).err(), ended);
+    assert_eq!(bed.directory.current_terms(&before).err(), ended);
+    assert!(bed.directory.page(None, 20, |_| true).unwrap().entries.is_empty(), "it is no longer listed");
+    for refused in [
+        bed.directory.create(by_hand("batch")).await.err(),
+        bed.directory.deploy(deployment("batch", b"one")).await.err(),
+        bed.directory.update(&batch, vec![]).await.err(),
+        bed.directory.tag(&batch, Tags::default()).await.err(),
+        bed.directory.bind(&batch, bound("slack", &[])).await.err(),
+        bed.directory.set_state(&batch, State::Active).await.err(),
+    ] {
+        assert!(matches!(refused, Some(ChangeError::Retired(_))), "{refused:?}");
+    }
+
+    // The host died in between: it goes on from there.
+    drop(retired);
+    let again = reload(&bed.store, &bed.clock).await;
+    assert!(again.create(by_hand("batch")).await.is_err());
+    let retired = again.retire_manual(&batch).await.unwrap();
+    bed.store.down.store(true, Ordering::Relaxed);
+    assert!(matches!(again.remove(retired).await, Err(ChangeError::Store(_))));
+    bed.store.down.store(false, Ordering::Relaxed);
+    assert!(again.create(by_hand("batch")).await.is_err(), "what is not durable does not show");
+    let (first, second) = (again.retire(&batch).await.unwrap(), again.retire(&batch).await.unwrap());
+    again.remove(first).await.unwrap();
+    assert!(bed.store.rows.lock().unwrap().is_empty());
+
+    let made = again.create(by_hand("batch")).await.unwrap();
+    assert!(made.bound.is_empty());
+    again.remove(second).await.unwrap();
+    assert!(again.entry(&batch).is_some(), "who deleted the one before does not delete this one");
+}
+
+#[tokio::test]
+async fn whoever_was_bound_before_a_name_was_made_again_is_nobody() {
+    let bed = bed().await;
+    let batch = name("batch");
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    let before = bed.directory.resolve_elsewhere(&batch).unwrap();
+    assert!(bed.directory.current_terms(&before).is_ok());
+    let retired = bed.directory.retire(&batch).await.unwrap();
+    bed.directory.remove(retired).await.unwrap();
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    assert_eq!(bed.directory.current_terms(&before).err(), Some(Unresolved::Retired(batch.clone())));
+    let since = |begun| bed.directory.resolve_since(&batch, true, Timestamp::from_secs(begun)).map(|_| ());
+    assert_eq!(since(999), Err(Unresolved::Retired(batch.clone())), "nor does what was begun before go on");
+    assert_eq!(since(1_000), Ok(()));
+    assert!(bed.directory.current_terms(&bed.directory.resolve_elsewhere(&batch).unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn an_agent_that_runs_here_is_deleted_by_an_operator_alone() {
+    let bed = bed().await;
+    bed.directory.deploy(deployment("calendar", b"one")).await.unwrap();
+    assert!(matches!(bed.directory.retire_manual(&name("calendar")).await, Err(ChangeError::HostManaged(_))));
+    assert!(bed.directory.resolve(&name("calendar")).is_ok(), "nothing changed");
+    let retired = bed.directory.retire(&name("calendar")).await.unwrap();
+    assert_eq!(bed.directory.resolve(&name("calendar")).err(), Some(Unresolved::Retired(name("calendar"))));
+    bed.directory.remove(retired).await.unwrap();
+    assert_eq!(bed.directory.resolve(&name("calendar")).err(), Some(Unresolved::NotRegistered(name("calendar"))));
+    assert!(matches!(bed.directory.retire(&name("calendar")).await, Err(ChangeError::NotRegistered(_))));
+}
+
+#[tokio::test]
+async fn pages_miss_nothing_that_stays_and_show_nothing_twice() {
+    let bed = bed().await;
+    for i in 0..45 {
+        bed.directory.create(by_hand(&format!("w-{i:02}"))).await.unwrap();
+    }
+    let page = |token: Option<String>| bed.directory.page(token.as_deref(), 20, |entry| entry.name != name("w-07"));
+    let first = page(None).unwrap();
+    assert_eq!(
+        (first.entries.len(), first.entries[19].name.as_str()),
+        (20, "w-20"),
+        "what is not wanted takes no place"
+    );
+    // One goes that was shown, one that was not, and others come.
+    for gone in ["w-20", "w-30"] {
+        let retired = bed.directory.retire(&name(gone)).await.unwrap();
+        bed.directory.remove(retired).await.unwrap();
+    }
+    bed.directory.create(by_hand("a-before")).await.unwrap();
+    bed.directory.create(by_hand("w-21a")).await.unwrap();
+    let second = page(first.next).unwrap();
+    let third = page(second.next.clone()).unwrap();
+    assert_eq!(third.next, None);
+    let rest: Vec<_> = second.entries.iter().chain(&third.entries).map(|entry| entry.name.to_string()).collect();
+    let expect: Vec<_> = (21..45).filter(|i| *i != 30).map(|i| format!("w-{i}")).collect();
+    let mut expect = [expect, vec!["w-21a".into()]].concat();
+    expect.sort();
+    assert_eq!(rest, expect);
+
+    let exact = bed.directory.page(None, rest.len(), |entry| rest.contains(&entry.name.to_string())).unwrap();
+    assert_eq!(exact.next, None, "there is no empty last page");
+    for forged in ["", "!", "Li4vLi4", "w-20"] {
+        assert!(page(Some(forged.into())).is_err(), "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn return_urls_and_tags_of_one_that_is_there_are_changed() {
+    let bed = bed().await;
+    bed.directory.create(by_hand("batch")).await.unwrap();
+    bed.clock.advance(std::time::Duration::from_secs(5));
+    let urls = vec!["com.example.app:/done".to_owned()];
+    let entry = bed.directory.update(&name("batch"), urls.clone()).await.unwrap();
+    assert_eq!((&entry.allowed_return_urls, entry.updated_at), (&urls, Timestamp::from_secs(1_005)));
+    let agent = bed.directory.resolve_elsewhere(&name("batch")).unwrap();
+    assert_eq!(agent.return_url(b"com.example.app:/done"), Some("com.example.app:/done"));
+    assert_eq!(agent.return_url(b"com.example.app:/Done"), None);
+    let bad = bed.directory.update(&name("batch"), vec!["javascript:alert(1)".into()]).await.unwrap_err();
+    assert!(matches!(bad, ChangeError::ReturnUrl { .. }));
+
+    let tags = |tags: &[(&str, &str)]| {
+        Tags::parse(tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))).unwrap()
+    };
+    bed.directory.tag(&name("batch"), tags(&[("team", "a"), ("stage", "test")])).await.unwrap();
+    bed.directory.tag(&name("batch"), tags(&[("team", "b")])).await.unwrap();
+    let entry = bed.directory.untag(&name("batch"), vec!["stage".into()]).await.unwrap();
+    assert_eq!(entry.tags, tags(&[("team", "b")]));
+    let fifty = Tags::parse((0..50).map(|i| (format!("k{i}"), String::new()))).unwrap();
+    assert!(matches!(bed.directory.tag(&name("batch"), fifty).await, Err(ChangeError::Tags(_))));
+    assert_eq!(bed.directory.entry(&name("batch")).unwrap().tags, tags(&[("team", "b")]));
+    assert!(matches!(bed.directory.tag(&name("nobody"), Tags::default()).await, Err(ChangeError::NotRegistered(_))));
+}

@@ -4,10 +4,10 @@
 use super::operator::Operators;
 use super::problem::Problem;
 use super::site::Site;
-use super::{admin, admin_keys, consent, grants, invoke, me, metadata, pages, sign_in};
+use super::{admin, admin_keys, admin_workloads, consent, grants, invoke, me, metadata, pages, sign_in};
 use crate::wiring::Host;
 use axum::Router;
-use axum::routing::{MethodRouter, any, delete, get, post};
+use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use std::sync::Arc;
 
 /// Who may call a route.
@@ -49,6 +49,7 @@ pub(super) const API: &[Route<Arc<Site>>] = &[
     route("*", "/agents/{name}/invocations/", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/{*rest}", Who::Token, || any(invoke::invoke)),
     route("POST", "/consent/complete", Who::Token, || post(consent::complete)),
+    route("POST", "/consent/{id}/device", Who::Token, || post(consent::device)),
     route("GET", "/grants", Who::Token, || get(grants::list)),
     route("DELETE", "/grants/{id}", Who::Token, || delete(grants::revoke)),
     route("GET", "/style.css", Who::Anybody, || get(pages::style)),
@@ -78,6 +79,12 @@ pub(super) const ADMIN: &[Route<Operators>] = &[
     route("POST", "/v1/agents/{name}/deploy", Who::Operator, || post(admin::deploy)),
     route("POST", "/v1/agents/{name}/suspend", Who::Operator, || post(admin::suspend)),
     route("POST", "/v1/agents/{name}/resume", Who::Operator, || post(admin::resume)),
+    route("PATCH", "/v1/agents/{name}", Who::Operator, || patch(admin_workloads::update)),
+    route("PUT", "/v1/agents/{name}/tags", Who::Operator, || put(admin_workloads::tag)),
+    route("DELETE", "/v1/agents/{name}/tags", Who::Operator, || delete(admin_workloads::untag)),
+    route("PUT", "/v1/agents/{name}/providers/{provider}", Who::Operator, || put(admin_workloads::bind)),
+    route("DELETE", "/v1/agents/{name}/providers/{provider}", Who::Operator, || delete(admin_workloads::unbind)),
+    route("DELETE", "/v1/agents/{name}", Who::Operator, || delete(admin_workloads::delete)),
     route("POST", "/v1/workloads", Who::Operator, || post(admin::create)),
     route("GET", "/v1/providers", Who::Operator, || get(admin::providers)),
     route("GET", "/v1/grants", Who::Operator, || get(admin::grants)),

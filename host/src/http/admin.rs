@@ -26,7 +26,7 @@ const COMPONENT_PATIENCE: Duration = Duration::from_secs(120);
 /// Records that one answer may hold.
 const MOST_RECORDS: usize = 10_000;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 pub(super) async fn status(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
     let settings = &host.settings;
@@ -70,11 +70,15 @@ fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId
                 Some(provider) => provider.destinations().iter().map(ToString::to_string).collect(),
                 None => Vec::new(),
             };
-            json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts })
+            let at_run_time = identity.bound.iter().any(|other| other.provider == bound.provider);
+            json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts, "at_run_time": at_run_time })
         })
         .collect();
     let mut value = json!(identity);
     value["providers"] = json!(providers);
+    value["any_provider"] = json!(terms.any_provider);
+    value["trusts_user_ids"] = json!(terms.trusts_user_ids);
+    value["configured_return_urls"] = json!(terms.return_urls);
     value["claims"] = json!(terms.claims);
     value["egress"] = json!(terms.egress);
     value["reveal"] = json!(terms.reveal);
@@ -82,7 +86,7 @@ fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId
     value
 }
 
-fn one_agent(host: &Host, identity: &WorkloadIdentity) -> Json<Value> {
+pub(super) fn one_agent(host: &Host, identity: &WorkloadIdentity) -> Json<Value> {
     Json(agent(host, identity, users_by_agent(host).get(identity.name.as_str())))
 }
 
@@ -185,7 +189,7 @@ async fn set_state(
     Ok(one_agent(&host, &identity))
 }
 
-fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
+pub(super) fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
     let digest = entry.version.as_ref().map(|version| version.digest.to_string());
     Some(AgentRef { name: entry.name.to_string(), digest })
 }

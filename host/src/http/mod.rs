@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod admin_keys;
+mod admin_workloads;
 mod body;
 mod consent;
 mod cookies;

@@ -264,7 +264,7 @@ impl From<ConsentError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "consent-not-yours", "this link is not for you", detail)
             }
             ConsentError::SignInNeeded => new(StatusCode::UNAUTHORIZED, "sign-in-needed", "sign in first"),
-            ConsentError::NotAnswered | ConsentError::NotFromBrowser => {
+            ConsentError::NotAnswered | ConsentError::NotFromBrowser | ConsentError::NotByDevice(_) => {
                 new(StatusCode::CONFLICT, "consent-incomplete", "this consent cannot be completed so")
             }
             ConsentError::NoUser | ConsentError::ReturnUrl(_) | ConsentError::NoCode => {
@@ -287,6 +287,7 @@ impl From<ConsentError> for Problem {
             | ConsentError::Sessions(_)
             | ConsentError::Unwritable(_)
             | ConsentError::Seal(_)
+            | ConsentError::Malformed(_)
             | ConsentError::Stopped => unavailable("a consent could not go on", &error),
         }
     }

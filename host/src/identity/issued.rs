@@ -177,9 +177,7 @@ impl IssuedWats {
 
     /// Ends it at once. What it was; none where there was no such live token.
     pub fn revoke(&self, wat: &PresentedWat) -> Option<IssuedFacts> {
-        let known = self.look(wat, |_| ())?;
-        let () = known;
-        self.revoke_id(&wat.id())
+        self.introspect(wat).and_then(|facts| self.revoke_id(&facts.id))
     }
 
     /// As [`IssuedWats::revoke`], by its id.

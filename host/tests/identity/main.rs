@@ -6,6 +6,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other packages, which use other parts of it")]
 mod issuer;
 
+mod issued;
 mod keys;
 mod rules;
 mod sign_in;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Entries for Nowhere {
     fn all(&self) -> BoxFuture<'_, Result<Vec<WorkloadIdentity>, Unavailable>> {
@@ -27,7 +27,7 @@ impl Entries for Nowhere {
 }
 
 /// A binding of this user and the agent `calendar`, made as the host makes it.
-async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
+pub(crate) async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
     let domain = TrustDomain::parse("example.com").unwrap();
     let name = AgentName::parse("calendar").unwrap();
     let directory =

@@ -17,7 +17,7 @@ use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, Server, T
 use attache::providers::{CredentialProvider, Providers};
 use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
-use attache::vault::{Token, Vault, VaultError};
+use attache::vault::{Mint, Token, Vault, VaultError, VaultParts, Wanted};
 use issuer::{TestIssuer, bearer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Bench {
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
         let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
-        let vault = load(&rows, &sealer, &oauth, &providers, &trail, &clock).await.unwrap();
+        let vault = load(&rows, &sealer, &oauth, &providers, &directory, &trail, &clock).await.unwrap();
         let consents = Consents::new(
             sessions.clone(),
             sealer.clone(),
@@ -146,13 +146,31 @@ impl Bench {
     }
 
     /// Keeps tokens as a consent would.
-    pub async fn keep(&self, who: &Arc<Binding>, provider: &str, asked: &Scopes, tokens: TokenSet) -> GrantId {
+    pub async fn keep(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        asked: impl Into<Wanted>,
+        tokens: TokenSet,
+    ) -> GrantId {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        self.vault.keep(&written, &self.provider(provider), asked, tokens).await.unwrap()
+        self.vault.keep(&written, &self.provider(provider), &asked.into(), tokens, None).await.unwrap()
     }
 
-    pub async fn token(&self, who: &Arc<Binding>, provider: &str, wanted: &Scopes) -> Result<Token, VaultError> {
+    /// A token that nobody is asked for.
+    pub async fn minted(&self, who: &Arc<Binding>, provider: &str, mint: &Mint) -> Result<Token, VaultError> {
+        let attempt = self.attempt(who);
+        let written = attempt.written().await.unwrap();
+        self.vault.minted(&written, &self.provider(provider), mint).await
+    }
+
+    pub async fn token(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        wanted: impl Into<Wanted>,
+    ) -> Result<Token, VaultError> {
         self.token_of(&self.vault, who, provider, wanted).await
     }
 
@@ -161,16 +179,16 @@ impl Bench {
         vault: &Vault,
         who: &Arc<Binding>,
         provider: &str,
-        wanted: &Scopes,
+        wanted: impl Into<Wanted>,
     ) -> Result<Token, VaultError> {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        vault.token(&written, &self.provider(provider), wanted).await
+        vault.token(&written, &self.provider(provider), &wanted.into()).await
     }
 
     /// A host that starts anew on the same rows.
     pub async fn restart(&self) -> Result<Arc<Vault>, VaultError> {
-        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.trail, &self.clock).await
+        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.directory, &self.trail, &self.clock).await
     }
 
     pub fn records(&self, action: &str) -> Vec<Record> {
@@ -189,19 +207,22 @@ async fn load(
     sealer: &Arc<Sealer>,
     oauth: &Arc<OAuth>,
     providers: &Arc<Providers>,
+    directory: &Arc<Directory>,
     trail: &Trail,
     clock: &Clock,
 ) -> Result<Arc<Vault>, VaultError> {
-    Vault::load(
-        rows.clone(),
-        sealer.clone(),
-        oauth.clone(),
-        providers.clone(),
-        trail.clone(),
-        Account::parse("test").unwrap(),
-        clock.clone(),
-    )
-    .await
+    let parts = VaultParts {
+        rows: rows.clone(),
+        sealer: sealer.clone(),
+        oauth: oauth.clone(),
+        issuer: workload_issuer(),
+        providers: providers.clone(),
+        directory: directory.clone(),
+        trail: trail.clone(),
+        account: Account::parse("test").unwrap(),
+        clock: clock.clone(),
+    };
+    Vault::load(parts).await
 }
 
 pub fn scopes(text: &str) -> Scopes {
@@ -242,7 +263,7 @@ pub fn query(url: &url::Url, name: &str) -> String {
 
 pub fn session_uri(landing: &Landing) -> ConsentId {
     let Landing::ReturnToApp { url } = landing else { panic!("{landing:?}") };
-    ConsentId::from_session_uri(&query(url, "session_uri")).unwrap()
+    ConsentId::from_session_uri(&query(url, "session_id")).unwrap()
 }
 
 impl ThirdParty {

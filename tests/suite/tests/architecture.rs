@@ -50,6 +50,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("axum", &["http", "dev"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["identity"]),
+    ("cryptoki", &["jose"]),
     // `attache invoke` is an app's client: it reaches a host on any network, where `egress` would not.
     ("hyper_rustls", &["egress", "cli"]),
     ("anyhow", &["cli", "dev", "main"]),

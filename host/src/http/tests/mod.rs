@@ -4,8 +4,10 @@
 mod invoking;
 mod issuer;
 mod issuing;
+mod keys;
 mod pages;
 mod table;
+mod workloads;
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;
@@ -173,7 +175,9 @@ allowed_return_urls = ["{RETURN_URL}"]
         let binding = Binding::bind(registered, Some(user.into()), SessionId::random(), self.host.trail.host());
         let provider = &self.host.providers.oauth2(&ProviderName::parse("google").unwrap()).unwrap();
         let scopes = Scopes::parse(["calendar.read"]).unwrap();
-        self.host.consents.start(&binding, provider, &scopes, return_url).await.unwrap()
+        let wanted = scopes.into();
+        let question = crate::consent::Question { wanted: &wanted, return_url, custom_state: None, force: false };
+        self.host.consents.start(&binding, provider, &question).await.unwrap()
     }
 
     /// What is written down, all that was asked for before included.

@@ -4,6 +4,6 @@ use attache::directory::{RegisteredAgent, Terms, WorkloadIdentity};
 use attache::ids::Digest;
 use std::sync::Arc;
 
-pub fn forge(entry: Arc<WorkloadIdentity>, digest: Digest, terms: Arc<Terms>) -> RegisteredAgent {
-    RegisteredAgent { entry, digest: Some(digest), terms }
+pub fn forge(entry: Arc<WorkloadIdentity>, digest: Option<Digest>, terms: Arc<Terms>, making: u64) -> RegisteredAgent {
+    RegisteredAgent { entry, digest, terms, making }
 }

@@ -4,5 +4,5 @@ use attache::directory::RegisteredAgent;
 use attache::ids::Digest;
 
 pub fn forge(agent: &mut RegisteredAgent) {
-    agent.digest = Digest::of(b"other");
+    agent.digest = Some(Digest::of(b"other"));
 }

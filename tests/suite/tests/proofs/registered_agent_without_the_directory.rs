@@ -1,7 +1,7 @@
-//! Refused: E0624: associated function `check` is private
+//! Refused: E0624: associated function `here` is private
 
 use attache::directory::RegisteredAgent;
 
 pub fn forge() {
-    let _ = RegisteredAgent::check;
+    let _ = RegisteredAgent::here;
 }

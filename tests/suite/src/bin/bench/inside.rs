@@ -247,7 +247,7 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     let attempt = host.trail.open(&binding, attache::audit::Action::new("credential.send", "bench"))?;
     let written = attempt.written().await?;
     let provider = host.providers.oauth2(&"google-calendar".parse()?).ok_or_else(|| anyhow::anyhow!("no provider"))?;
-    let wanted = attache::ids::Scopes::parse(["calendar.read"])?;
+    let wanted = attache::ids::Scopes::parse(["calendar.read"])?.into();
     ensure!(host.vault.token(&written, &provider, &wanted).await.is_ok(), "the token is there");
     let mut open = sample(rounds, 2000, || {
         black_box(host.vault.token(&written, &provider, &wanted).now_or_never());
