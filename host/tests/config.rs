@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use attache::clock::Timestamp;
 use attache::config::{ConfigError, glance, load};
-use attache::providers::CredentialProvider;
+use attache::egress::Placement;
+use attache::providers::{CredentialProvider, SecretFolder};
 use std::path::{Path, PathBuf};
 
 fn cases(kind: &str) -> Vec<PathBuf> {
@@ -82,6 +84,9 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(settings.engine.max_memory_bytes, 32 << 20);
     assert_eq!(settings.engine.deadline.as_secs(), 10);
     assert_eq!(settings.network.connect_timeout.as_millis(), 500);
+    let people = settings.operators.as_ref().unwrap();
+    assert_eq!(people.operations.to_vec(), ["Get*", "List*", "runtime", "CreateWorkloadIdentity"]);
+    assert_eq!(people.workloads.to_vec(), ["team-*", "calendar"]);
     let sign_in = settings.sign_in.as_ref().unwrap();
     assert_eq!(
         (sign_in.issuer.as_str(), sign_in.provider.scopes.joined()),
@@ -95,6 +100,19 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(google.display_name, "Google Calendar");
     assert_eq!(google.scopes.joined(), "calendar calendar.events");
     assert_eq!(oauth2("tracker").scope_separator, ',');
+    let api_key = |name: &str| match &settings.providers[&name.parse().unwrap()] {
+        CredentialProvider::ApiKey(provider) => provider.clone(),
+        CredentialProvider::Oauth2(_) => panic!("{name} is a key"),
+    };
+    let weather = api_key("weather");
+    assert_eq!(weather.display_name, "Weather");
+    assert_eq!(weather.placement, Placement::header("x-api-key", "Token ").unwrap());
+    assert_eq!(weather.key(Timestamp::from_millis(1)).unwrap().expose_text(), Some(env!("CARGO_MANIFEST_DIR")));
+    let maps = api_key("maps");
+    assert_eq!(maps.placement, Placement::query("key").unwrap());
+    assert!(maps.destinations.allows(&"https://maps.example.com/v1/x".parse().unwrap()));
+    assert!(!maps.destinations.allows(&"https://maps.example.com/v2".parse().unwrap()));
+    assert_eq!(settings.secrets_folder, Some(SecretFolder::new(folder.join("../secrets"))));
     let calendar = &settings.agents[&"calendar".parse().unwrap()];
     assert_eq!(calendar.terms.providers[0].scopes.joined(), "calendar");
     assert_eq!(calendar.terms.claims, ["email"]);

@@ -7,7 +7,7 @@ use super::{
     Acquire, Acquired, Body, Broker, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
     WorkloadFacts,
 };
-use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Written, codes};
+use crate::audit::{Action, Actor, Attempt, Decision, Outcome, Trail, Written, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentError, Consents, Question, SessionStatus};
 use crate::directory::Directory;
@@ -314,16 +314,13 @@ impl Parts {
     }
 
     async fn release(&self, who: &Arc<Binding>, caller: Option<&str>, ask: Acquire) -> Result<Released, Refusal> {
-        let mut action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
-        if let Some(caller) = caller {
-            action.detail["caller"] = caller.into();
-        }
-        let permit = match self.released_to(who, &ask) {
-            Ok(permit) => permit,
-            Err(refusal) => return Err(self.refused(who, action, refusal)),
+        let action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
+        let caller = Actor { caller: caller.map(str::to_owned), ..Actor::default() };
+        let attempt = self.trail.open_called(&caller, who, action).map_err(unwritable)?;
+        let result = match self.released_to(who, &ask) {
+            Ok(permit) => self.release_attempted(&attempt, &permit, &ask).await,
+            Err(refusal) => Err(refusal),
         };
-        let attempt = self.trail.open(who, action).map_err(unwritable)?;
-        let result = self.release_attempted(&attempt, &permit, &ask).await;
         attempt.close(result.as_ref().map_or_else(Refusal::outcome, |_| Outcome::allowed_with("bytes released")));
         result
     }

@@ -244,25 +244,23 @@ const PRINCIPALS: [&str; 24] = [
     "workspace",
 ];
 
+/// `requestedSubject`, `requested_subject` and `REQUESTED-SUBJECTS` have the same words.
 fn names_somebody(name: &str) -> bool {
-    let mut word = String::new();
-    let mut found = false;
-    // `requestedSubject`, `requested_subject` and `requested-subject` have the same words.
-    let mut judge = |word: &mut String| {
-        let whole = word.strip_suffix('s').unwrap_or(word);
-        found |= PRINCIPALS.contains(&word.as_str()) || PRINCIPALS.contains(&whole);
-        word.clear();
-    };
+    let mut words = vec![String::new()];
+    let mut before = ' ';
     for c in name.chars() {
-        if c.is_ascii_uppercase() || !c.is_ascii_alphabetic() {
-            judge(&mut word);
+        if !c.is_ascii_alphabetic() || (c.is_ascii_uppercase() && before.is_ascii_lowercase()) {
+            words.push(String::new());
         }
-        if c.is_ascii_alphabetic() {
+        if let (true, Some(word)) = (c.is_ascii_alphabetic(), words.last_mut()) {
             word.push(c.to_ascii_lowercase());
         }
+        before = c;
     }
-    judge(&mut word);
-    found || PRINCIPALS.iter().any(|principal| name.eq_ignore_ascii_case(principal))
+    words.iter().any(|word| {
+        let one = word.strip_suffix('s').unwrap_or(word);
+        PRINCIPALS.contains(&word.as_str()) || PRINCIPALS.contains(&one)
+    })
 }
 
 #[cfg(test)]

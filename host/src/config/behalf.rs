@@ -96,6 +96,11 @@ fn grant(
         problems.at(&table.grant.span(), text);
         return None;
     };
+    if other.get_ref() == name.as_str() {
+        let text = "the provider cannot vouch for its own users here; name the one that issues the assertion";
+        problems.at(&other.span(), text);
+        return None;
+    }
     let known = ProviderName::parse(other.get_ref()).ok().and_then(|other| made.get(&other));
     let Some(identity_provider) = known else {
         let names = made.keys().filter(|other| *other != name).map(ProviderName::as_str);

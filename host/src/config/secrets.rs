@@ -47,8 +47,7 @@ impl<'de> Deserialize<'de> for SecretRef {
 impl SecretRef {
     /// The secret. A file is relative to `base`; one line ending after it is not part of it.
     pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
-        let (bytes, shown) = (self.read(base)?, self.to_string());
-        providers::line(&bytes, &shown).map(Arc::new)
+        providers::line(&self.read(base)?, &self.to_string()).map(Arc::new)
     }
 
     /// As it is, in as many lines as it has: a key in PEM.

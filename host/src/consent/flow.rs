@@ -346,13 +346,14 @@ impl Parts {
         self.providers.oauth2(provider).is_some_and(|provider| provider.consent == ConsentBy::Device)
     }
 
-    /// The agent that asked, if it may still run.
-    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
-        Ok(Workload::of(&*self.agent(session)?))
-    }
-
+    /// The agent that asked, if it may still run. One that was made later, under the name of one that was deleted, never
+    /// asked.
     pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
         self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at)
+    }
+
+    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
+        Ok(Workload::of(&*self.agent(session)?))
     }
 
     /// What the agent asked for besides.

@@ -1,5 +1,6 @@
 //! What every store must do, whatever it stands on. A second store passes the same functions.
 
+use crate::access::{AccessKey, KeyId, KeyRow, KeyRows, Operations, Workloads};
 use crate::audit::{Action, Actor, AgentRef, Decision, Filter, Journal, Outcome, Phase, Record, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, Stage};
@@ -247,6 +248,41 @@ pub(super) async fn sessions(store: &dyn Sessions) {
     assert_eq!(store.by_id(other.id).await.unwrap(), Some(other));
 }
 
+/// Keys come back as they were put, in the order of their ids, and the last put counts.
+pub(super) async fn keys(store: &dyn KeyRows) {
+    assert_eq!(store.all().await.unwrap(), []);
+    let key = |id: &str| KeyRow {
+        key: AccessKey {
+            id: id.parse().unwrap(),
+            name: "Müller's \"ci\"".into(),
+            operations: Operations::parse(["runtime", "List*", "DeleteWorkloadIdentity"]).unwrap(),
+            workloads: Workloads::parse(["team-*", "calendar"]).unwrap(),
+            created_at: at(1),
+            created_by: "uid:1000".into(),
+            last_used_at: None,
+            disabled: false,
+        },
+        sealed: vec![0, 1, 255],
+    };
+    let (mut first, second) = (key("AKATBBBBBBBBBBBBBBBB"), key("AKATAAAAAAAAAAAAAAAA"));
+    for row in [&first, &second] {
+        store.put(row.clone()).await.unwrap();
+    }
+    assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
+    first.key.disabled = true;
+    first.key.last_used_at = Some(at(3600));
+    first.sealed = vec![7];
+    store.put(first.clone()).await.unwrap();
+    store.used(first.key.id.clone(), at(7200)).await.unwrap();
+    first.key.last_used_at = Some(at(7200));
+    let nobody = KeyId::random();
+    store.used(nobody.clone(), at(1)).await.unwrap();
+    store.delete(nobody).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
+    store.delete(first.key.id).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [second]);
+}
+
 /// Tickets rise; what was opened is joined with what closed it; filters do what they say.
 pub(super) async fn journal(store: &dyn Journal) {
     let opened = record(Phase::Opened, "GET https://www.googleapis.com/calendar/v3");
@@ -255,7 +291,8 @@ pub(super) async fn journal(store: &dyn Journal) {
     let mut refused = record(Phase::Whole, "google-calendar");
     refused.action = Action::new(codes::ACQUIRE, "google-calendar").with(serde_json::json!({"scopes": ["a", "b"]}));
     refused.outcome = Some(Outcome::refused("not bound"));
-    refused.actor = Actor { user: Some(user("bob")), ..Actor::default() };
+    refused.actor =
+        Actor { user: Some(user("bob")), caller: Some("key:AKATAAAAAAAAAAAAAAAA".into()), ..Actor::default() };
     refused.at = at(7);
     let mut flying = record(Phase::Opened, "in flight");
     flying.actor = Actor::operator("olga");
@@ -285,6 +322,8 @@ pub(super) async fn journal(store: &dyn Journal) {
     assert_eq!(of(Filter { decision: Some(Decision::Failed), ..Filter::default() }).await, [one]);
     assert_eq!(of(Filter { decision: Some(Decision::Refused), ..Filter::default() }).await, [two]);
     assert_eq!(of(Filter { decision: Some(Decision::Allowed), ..Filter::default() }).await, [0; 0]);
+    assert_eq!(of(Filter { caller: Some("key:AKATAAAAAAAAAAAAAAAA".into()), ..Filter::default() }).await, [two]);
+    assert_eq!(of(Filter { caller: Some("olga".into()), ..Filter::default() }).await, [four]);
     assert_eq!(of(Filter { since: Some(at(7)), ..Filter::default() }).await, [four, two]);
     assert_eq!(of(Filter { limit: 1, ..Filter::default() }).await, [four]);
     assert_eq!(of(Filter { limit: usize::MAX, ..Filter::default() }).await, [four, two, one]);

@@ -48,6 +48,8 @@ pub struct Behaviour {
     pub revoked: Mutex<Vec<(String, String)>>,
     /// What the `authorization` header said at the API.
     pub calls: Mutex<Vec<String>>,
+    /// What the `x-weather-key` header said there.
+    pub keys: Mutex<Vec<String>>,
     live: Mutex<HashSet<String>>,
     codes: Mutex<HashMap<String, (String, String)>>,
 }
@@ -69,6 +71,7 @@ impl ThirdParty {
             expires_in: Mutex::new(Some(json!(3600))),
             revoked: Mutex::default(),
             calls: Mutex::default(),
+            keys: Mutex::default(),
             live: Mutex::default(),
             codes: Mutex::default(),
         });
@@ -211,6 +214,9 @@ async fn device(State(state): State<Arc<Behaviour>>) -> (StatusCode, Json<Value>
 
 async fn api(State(state): State<Arc<Behaviour>>, headers: HeaderMap) -> StatusCode {
     let said = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(key) = headers.get("x-weather-key") {
+        state.keys.lock().unwrap().push(key.to_str().unwrap().to_owned());
+    }
     state.calls.lock().unwrap().push(said.to_owned());
     StatusCode::OK
 }

@@ -1,9 +1,6 @@
-//! The vault: who gets which token, what happens when it is renewed, and that revoked means revoked.
+//! Grants: who gets which token, what happens when it is renewed, and that revoked means revoked.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Bench, eventually, scopes, text, tokens};
 use attache::audit::{Actor, Decision, codes};
 use attache::ids::Scopes;
 use attache::seal::SealError;
@@ -12,7 +9,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{Bench, eventually, scopes, text, tokens};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
