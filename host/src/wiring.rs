@@ -38,6 +38,8 @@ pub struct Host {
     pub issued: Arc<IssuedWats>,
     /// Who calls the API, and the access keys.
     pub door: Arc<Door>,
+    /// The keys under which everything rests.
+    pub ring: Arc<KeyRing>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -133,7 +135,8 @@ impl Host {
         let store = Store::open(&data.join("attache.db")).map_err(StartError::Store)?;
         let components = Components::open(&data.join("components")).map_err(StartError::Store)?;
         let ring = KeyRing::open_or_create(&data.join("keyring.toml")).map_err(StartError::KeyRing)?;
-        let sealer = Arc::new(Sealer::new(Arc::new(ring)));
+        let ring = Arc::new(ring);
+        let sealer = Arc::new(Sealer::new(ring.clone()));
 
         let host_id = settings.trust_domain.host(&key.fingerprint());
         let trail = Trail::new(store.clone(), host_id, clock.clone());
@@ -209,6 +212,7 @@ impl Host {
             issuer,
             door,
             issued,
+            ring,
             trail,
             oauth,
             providers,

@@ -24,7 +24,7 @@ SECRET = {"apiKeySecretSource": "EXTERNAL", "apiKeySecretConfig": {"secretId": "
 VENDOR = {"name": "not-there", "credentialProviderVendor": "CustomOauth2", "oauth2ProviderConfigInput": CUSTOM}
 RUNTIME = "arn:aws:bedrock-agentcore:us-east-1:123456789012:runtime/not-there"
 WORKLOAD = "arn:aws:bedrock-agentcore:us-east-1:123456789012:workload-identity-directory/default/workload-identity/not-there"
-SESSION = "urn:ietf:params:oauth:request_uri:0"
+SESSION = f"urn:ietf:params:oauth:request_uri:{'0' * 32}"
 JWT = "eyJhbGciOiJub25lIn0.e30.c2ln"
 
 # Of things that are not there, so that nothing comes of them but an error of another kind.

@@ -1,5 +1,7 @@
 """OAuth2 credential providers: made, read, changed, listed, removed; and what is refused at creation."""
 
+import re
+
 import pytest
 from bed import SECRET
 from conftest import refused, unique
@@ -109,7 +111,30 @@ def test_a_vendor_that_wants_a_tenant_and_got_none_is_refused(control, vendor):
         credentialProviderVendor=vendor,
         oauth2ProviderConfigInput={"includedOauth2ProviderConfig": {"clientId": "id", "clientSecret": "secret"}},
     )
-    assert "issuer" in error.response["Error"]["Message"] or "Endpoint" in error.response["Error"]["Message"]
+    assert re.search("issuer|Endpoint|tenant", error.response["Error"]["Message"]), error
+
+
+@pytest.mark.parametrize("vendor", TENANTS)
+def test_a_vendor_is_told_whose_it_is_by_its_endpoints(control, vendor):
+    name = unique("vendor")
+    made = create(
+        control,
+        name,
+        vendor,
+        "includedOauth2ProviderConfig",
+        {
+            "clientId": "id",
+            "clientSecret": "secret",
+            "issuer": "https://acme.example",
+            "authorizationEndpoint": "https://acme.example/authorize",
+            "tokenEndpoint": "https://acme.example/token",
+        },
+    )
+    try:
+        output = made["oauth2ProviderConfigOutput"]["includedOauth2ProviderConfig"]
+        assert output["oauthDiscovery"]["authorizationServerMetadata"]["tokenEndpoint"] == "https://acme.example/token"
+    finally:
+        control.delete_oauth2_credential_provider(name=name)
 
 
 def half(saas, **config):
@@ -124,9 +149,8 @@ def half(saas, **config):
         {"clientId": None},
         {"clientAuthenticationMethod": "PRIVATE_KEY_JWT", "clientSecret": None},
         {"clientSecretSource": "EXTERNAL", "clientSecret": None},
-        {"onBehalfOfTokenExchangeConfig": {"grantType": "TOKEN_EXCHANGE"}},
     ],
-    ids=["no secret", "no client", "no key", "no external secret", "no exchange"],
+    ids=["no secret", "no client", "no key", "no external secret"],
 )
 def test_what_is_half_configured_is_told_at_creation(control, saas, config):
     refused(

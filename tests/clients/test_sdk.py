@@ -121,7 +121,7 @@ def test_a_user_agrees_on_a_laptop(empty_folder, identity, provider, saas, perso
     def known(*, api_key):
         raise AssertionError("there is no such key")
 
-    with pytest.raises(identity.dp_client.exceptions.ResourceNotFoundException):
+    with pytest.raises(identity.dp_client.exceptions.ClientError):
         known()
     user = local_user(empty_folder, identity)["user_id"]
 

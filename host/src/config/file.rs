@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) engine: Engine,
     #[serde(default)]
+    pub(super) sessions: Sessions,
+    #[serde(default)]
     pub(super) network: Network,
     pub(super) sign_in: Option<At<SignIn>>,
     #[serde(default)]
@@ -100,6 +102,13 @@ pub(super) struct Engine {
     pub(super) header_bytes: Option<Size>,
     pub(super) log_bytes: Option<Size>,
     pub(super) keep_resident_bytes: Option<Size>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    pub(super) idle_timeout: Option<At<Span>>,
+    pub(super) max_lifetime: Option<At<Span>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -15,9 +15,11 @@ mod problems;
 mod providers;
 mod quantity;
 mod secrets;
+mod sessions;
 mod workloads;
 
 pub use problems::{ConfigError, Problem};
+pub use sessions::SessionLimits;
 pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
 use crate::access::People;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub operators: Option<People>,
     /// The authorizer of agents that name none, and of the user's own grants.
     pub default_authorizer: Option<Arc<Authorizer>>,
+    /// How long a caller's session with an agent lives.
+    pub sessions: SessionLimits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
 }
@@ -198,6 +202,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
     let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
+    let sessions = sessions::convert(&file.sessions, problems);
     let hosting = hosting?;
     Some(Settings {
         listen: hosting.listen,
@@ -217,6 +222,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         workloads,
         operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
+        sessions,
         max_body_bytes: hosting.max_body_bytes,
     })
 }

@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["store"],
     &["config"],
     &["wiring"],
+    &["operations"],
     &["http"],
     &["cli", "dev"],
 ];
@@ -47,6 +48,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("wasmtime", &["runtime"]),
     ("wasmtime_wasi", &["runtime"]),
     ("wasmtime_wasi_http", &["runtime"]),
+    ("regex", &["http"]),
     ("axum", &["http", "dev"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["identity"]),

@@ -22,7 +22,7 @@ async fn a_secret_is_told_once_and_what_is_done_to_keys_is_written_down() {
     assert_eq!(made["environment"]["AWS_ACCESS_KEY_ID"], id);
     assert_eq!(made["environment"]["AWS_SECRET_ACCESS_KEY"], secret);
     assert_eq!(made["environment"]["AWS_ENDPOINT_URL_BEDROCK_AGENTCORE"], "https://agents.example.com");
-    assert_eq!(made["created_by"], operator().name());
+    assert_eq!(made["created_by"], operator().caller().to_string());
 
     let listed = world.as_operator("GET", "/v1/keys", "").await;
     assert!(!listed.body.contains(secret), "{}", listed.body);
@@ -43,7 +43,7 @@ async fn a_secret_is_told_once_and_what_is_done_to_keys_is_written_down() {
         let found: Vec<_> = trail.iter().map(|entry| entry.record.outcome.as_ref().unwrap().decision).collect();
         assert_eq!(found, decisions, "{action}");
         for entry in trail {
-            assert_eq!(entry.record.actor.operator, Some(operator().name()));
+            assert_eq!(entry.record.actor.operator, Some(operator().caller().to_string()));
             assert_eq!(entry.record.action.resource, id);
             assert!(!entry.record.action.detail.to_string().contains(secret));
         }

@@ -1,6 +1,7 @@
 //! The routes of a whole host, in front of an identity provider that signs real tokens. Only the guests are missing: the
 //! suite invokes those.
 
+mod api;
 mod invoking;
 mod issuer;
 mod issuing;
@@ -17,6 +18,7 @@ use crate::consent::Started;
 use crate::directory::Deployment;
 use crate::identity::{Bearer, Binding};
 use crate::ids::{AgentName, Digest, ProviderName, Scopes, SessionId};
+use crate::operations::Operations;
 use crate::wiring::Host;
 use axum::Router;
 use axum::body::Body;
@@ -138,7 +140,8 @@ allowed_return_urls = ["{RETURN_URL}"]
             })
             .await
             .unwrap();
-        let (public, admin) = (public_router(host.clone()), admin_router(host.clone()));
+        let operations = Operations::new(host.clone());
+        let (public, admin) = (public_router(operations.clone()), admin_router(operations));
         Self { host, public, admin, issuer, clock, _data: data }
     }
 
