@@ -190,7 +190,8 @@ async fn token(
     if form["grant_type"] == TOKEN_EXCHANGE {
         reply["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token".into();
     }
-    if !mints && !(form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst)) {
+    let kept = form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst);
+    if !mints && !kept {
         let refresh = format!("refresh-{serial}");
         state.live.lock().unwrap().insert(refresh.clone());
         reply["refresh_token"] = refresh.into();
