@@ -425,7 +425,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keyring.toml");
         let mut full = Ring::new();
-        full.keys.extend((1..MOST).map(|n| Entry { id: format!("key-{n:060}"), key: full.keys[0].key.clone() }));
+        let key = full.keys[0].key.clone();
+        full.keys.extend((1..MOST).map(|n| Entry { id: format!("key-{n:060}"), key: key.clone() }));
         place(&path, &full.text(), |beside, path| fs::rename(beside, path)).unwrap();
         assert!(fs::metadata(&path).unwrap().len() < MAX_BYTES);
         let ring = KeyRing::open_or_create(&path).unwrap();
