@@ -9,9 +9,11 @@ use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started
 use attache::directory::Deployment;
 use attache::identity::Binding;
 use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
+use attache::oauth::{Endpoints, Server};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::third_party::Decision;
+use support::third_party::{Decision, ThirdParty};
 use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
 use url::Url;
 
@@ -348,6 +350,54 @@ async fn what_a_deleted_workload_began_is_not_finished_for_the_next_of_its_name(
     assert!(matches!(result, Err(ConsentError::Agent(_))));
     assert_eq!(bench.sessions.stage(id), Stage::Failed);
     nothing_is_stored(&bench);
+}
+
+/// Whoever has a provider's name later, by another configuration or another client, gets nothing of what was asked before:
+/// no browser, no code, and not the verifier that goes with it.
+#[tokio::test]
+async fn what_was_asked_of_a_provider_goes_to_no_other_of_its_name() {
+    for app in [None, Some(RETURN_URL)] {
+        for client in ["attache", "another"] {
+            let mut bench = Bench::new().await;
+            let (opened, _) = start(&bench, "alice", app).await;
+            let (left, _) = start(&bench, "alice", app).await;
+            let alice = bench.user("alice").await;
+            let url = bench.consents.proceed(left, Some(&alice)).await.unwrap();
+            let answer = Callback { iss: None, ..answer(&bench, &url) };
+            let thief = ThirdParty::start().await;
+            bench.replace_provider("google", |provider| {
+                // The client alone is another one too: tokens belong to it.
+                provider.client_id = client.into();
+                if client == "attache" {
+                    let url = |path: &str| format!("{}{path}", thief.url).parse().unwrap();
+                    let server = Server::new(Some(url("/authorize")), url("/token"));
+                    provider.endpoints = Endpoints::Static(Arc::new(server));
+                } else if let Endpoints::Static(server) = &mut provider.endpoints {
+                    Arc::make_mut(server).issuer = None;
+                }
+            });
+            let changed = |result: Result<_, ConsentError>| match result {
+                Err(ConsentError::AnotherProvider(name)) => assert_eq!(name, google()),
+                Err(other) => panic!("{other}"),
+                Ok(()) => panic!("it went on"),
+            };
+            changed(bench.consents.proceed(opened, Some(&alice)).await.map(drop));
+            let there = app.is_none().then_some(&alice);
+            changed(bench.consents.callback(&google(), answer, there).await.map(drop));
+            assert_eq!(bench.sessions.stage(left), Stage::Failed);
+            assert_eq!(thief.exchanges(), 0);
+            nothing_is_stored(&bench);
+        }
+    }
+    let mut bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    let alice = bench.user("alice").await;
+    bench.consents.begin_device(id, &alice).await.unwrap();
+    bench.replace_provider("tv", |provider| provider.client_id = "another".into());
+    bench.consents.begin_device(id, &alice).await.unwrap();
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    assert_eq!(bench.saas.state.device_polls.load(Ordering::SeqCst), 0, "the device code stays here");
 }
 
 async fn delete_calendar(bench: &Bench) {

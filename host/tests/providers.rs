@@ -220,10 +220,9 @@ async fn a_change_acts_at_once_and_whoever_listens_is_told_before_the_answer() {
     let same = Oauth2Input { settings: custom("https://third.example/token"), secret: kept_here("rotated-secret") };
     bench.providers.update_oauth2("third", same).await.unwrap();
     assert_eq!(bench.client_secret("third").unwrap(), "rotated-secret");
-    // The secret stays where nothing is said of it.
-    let moved = Oauth2Input { settings: custom("https://other.example/token"), secret: SecretInput::Unchanged };
+    let moved = Oauth2Input { settings: custom("https://other.example/token"), secret: kept_here("another-secret") };
     bench.providers.update_oauth2("third", moved).await.unwrap();
-    assert_eq!(bench.client_secret("third").unwrap(), "rotated-secret");
+    assert_eq!(bench.client_secret("third").unwrap(), "another-secret");
     assert!(bench.providers.edition(&name("third")).unwrap() > edition);
     bench.providers.delete(Kind::Oauth2, "third").await.unwrap();
     assert!(bench.providers.find(&name("third")).is_none());
@@ -237,6 +236,48 @@ async fn a_change_acts_at_once_and_whoever_listens_is_told_before_the_answer() {
     assert_eq!(*bench.changes.lock().unwrap(), expected);
     let bench = bench.restart().await;
     assert!(bench.providers.edition(&third).is_none());
+}
+
+/// Who may change a provider does not know its secret, and does not get it by naming an address of their own.
+#[tokio::test]
+async fn a_secret_that_is_not_sent_again_goes_nowhere_new() {
+    let bench = Bench::new().await;
+    bench.file("kept", "s3cret-of-the-operator");
+    let at = |token: &str| custom(&format!("https://{token}/token"));
+    let third = with_secret(at("third.example"));
+    bench.providers.create_oauth2("third", third, no_tags()).await.unwrap();
+    let fourth = Oauth2Input { settings: at("third.example"), secret: external("kept") };
+    bench.providers.create_oauth2("fourth", fourth, no_tags()).await.unwrap();
+    let other_client = Oauth2Settings { client_id: "another".into(), ..at("third.example") };
+    for provider in ["third", "fourth"] {
+        let before = bench.client_secret(provider).unwrap();
+        for settings in [at("evil.example"), other_client.clone()] {
+            let input = Oauth2Input { settings, secret: SecretInput::Unchanged };
+            match bench.providers.update_oauth2(provider, input).await.unwrap_err() {
+                ManageError::Input { field: "client_secret", reason } => assert!(reason.contains("send it anew")),
+                other => panic!("{other}"),
+            }
+        }
+        let facts = bench.providers.facts_of(Kind::Oauth2, provider).unwrap();
+        assert!(matches!(facts.endpoints, Some(Endpoints::Static(server)) if server.token.as_str().contains("third")));
+        // Where nothing moves it stays: its hosts are for tokens.
+        let settings = Oauth2Settings { hosts: Some(vec!["api.third.example".into()]), ..at("third.example") };
+        let same = Oauth2Input { settings, secret: SecretInput::Unchanged };
+        bench.providers.update_oauth2(provider, same).await.unwrap();
+        assert_eq!(bench.client_secret(provider).unwrap(), before);
+    }
+
+    bench.providers.create_api_key("figma", key("k3y-canary-1"), no_tags()).await.unwrap();
+    let to = |hosts: &[&str]| {
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        ApiKeyInput { settings: ApiKeySettings { place: None, hosts }, key: SecretInput::Unchanged }
+    };
+    for hosts in [&["evil.example"][..], &["api.example", "evil.example"]] {
+        let refused = bench.providers.update_api_key("figma", to(hosts)).await.unwrap_err();
+        assert!(matches!(refused, ManageError::Input { field: "key", .. }), "{refused}");
+    }
+    bench.providers.update_api_key("figma", to(&["api.example"])).await.unwrap();
+    assert_eq!(bench.key("figma").unwrap(), "k3y-canary-1");
 }
 
 #[tokio::test]

@@ -42,6 +42,10 @@ impl Rights {
         self.0.as_ref().is_none_or(|(operations, _)| operations.allow(operation))
     }
 
+    fn reach_all(&self) -> bool {
+        self.0.as_ref().is_none_or(|(_, workloads)| workloads.allow_all())
+    }
+
     fn reach(&self, workload: &AgentName) -> bool {
         self.0.as_ref().is_none_or(|(_, workloads)| workloads.allow(workload))
     }
@@ -98,10 +102,12 @@ impl Caller {
     /// Whether the caller may do this, to this workload where one is concerned.
     ///
     /// # Errors
-    /// [`Forbidden`]; also where an operation that always concerns a workload is asked for without one.
+    /// [`Forbidden`]; also where an operation that always concerns a workload is asked for without one, and where one that
+    /// concerns all of them is asked for by who reaches some.
     pub fn may(self: &Arc<Self>, operation: Operation, workload: Option<&AgentName>) -> Result<Permitted, Forbidden> {
         let reached = match (operation.concerns(), workload) {
             (Concerns::Workload, None) => false,
+            (Concerns::Everybody, _) => self.rights.reach_all(),
             (Concerns::Account | Concerns::Either, None) => true,
             (_, Some(name)) => self.rights.reach(name),
         };
@@ -131,7 +137,10 @@ impl Caller {
                 format!("access key `{}`", key.id),
                 format!(
                     "create one with `attache keys create --operations {operation} --workloads {}`",
-                    workload.map_or("NAME", AgentName::as_str)
+                    match (operation.concerns(), workload) {
+                        (Concerns::Everybody, _) => "'*'",
+                        (_, workload) => workload.map_or("NAME", AgentName::as_str),
+                    }
                 ),
             ),
             Who::Operator(account) => (format!("`{account}`"), "ask an operator of this host".to_owned()),

@@ -222,6 +222,35 @@ async fn a_key_may_what_it_was_made_for_and_the_refusal_says_how_to_get_more() {
 }
 
 #[tokio::test]
+async fn what_all_workloads_share_is_changed_only_by_who_reaches_all_of_them() {
+    use Operation as O;
+    let shared = [
+        O::CreateOauth2CredentialProvider,
+        O::UpdateOauth2CredentialProvider,
+        O::DeleteOauth2CredentialProvider,
+        O::CreateApiKeyCredentialProvider,
+        O::UpdateApiKeyCredentialProvider,
+        O::DeleteApiKeyCredentialProvider,
+        O::SetTokenVaultCMK,
+        O::ResetTokenVaultKeyMaterial,
+        O::DisableAccessKey,
+        O::DeleteAccessKey,
+    ];
+    for (workloads, all) in [("*", true), ("team-a *", true), ("team-*", false), ("team-a", false)] {
+        let bench = Bench::new(start(), "operator", workloads).await;
+        let caller = bench.admit(&bench.signed(b""), b"").await.unwrap_or_else(|refused| panic!("{refused}"));
+        for operation in shared {
+            let may = caller.may(operation, None);
+            assert_eq!(may.is_ok(), all, "{workloads} {operation}");
+            if let Err(forbidden) = may {
+                assert!(forbidden.to_string().ends_with("--workloads '*'`"), "{forbidden}");
+            }
+        }
+        assert!(caller.may(O::ListOauth2CredentialProviders, None).is_ok());
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_key_is_told_only_to_whoever_holds_its_secret() {
     let bench = Bench::new(start(), "*", "*").await;
     let (one, _two) = tokio::net::UnixStream::pair().unwrap();

@@ -12,6 +12,9 @@ pub enum Concerns {
     /// The account: no workload has to be named. What it lists is narrowed to the caller's workloads
     /// ([`super::Permitted::reaches`]).
     Account,
+    /// What every workload shares, changed: no workload is named, and whoever changes it acts on all of them. So the
+    /// caller must reach all of them.
+    Everybody,
     /// A resource that may be a workload or something of the account, such as what is tagged.
     Either,
 }
@@ -78,33 +81,33 @@ operations! {
     ListWorkloadIdentities: Account,
 
     /// Makes an OAuth 2 credential provider.
-    CreateOauth2CredentialProvider: Account,
+    CreateOauth2CredentialProvider: Everybody,
     /// Shows one, without its secret.
     GetOauth2CredentialProvider: Account,
     /// Changes one.
-    UpdateOauth2CredentialProvider: Account,
+    UpdateOauth2CredentialProvider: Everybody,
     /// Removes one.
-    DeleteOauth2CredentialProvider: Account,
+    DeleteOauth2CredentialProvider: Everybody,
     /// Lists them.
     ListOauth2CredentialProviders: Account,
 
     /// Makes an API-key credential provider.
-    CreateApiKeyCredentialProvider: Account,
+    CreateApiKeyCredentialProvider: Everybody,
     /// Shows one, without its key.
     GetApiKeyCredentialProvider: Account,
     /// Changes one.
-    UpdateApiKeyCredentialProvider: Account,
+    UpdateApiKeyCredentialProvider: Everybody,
     /// Removes one.
-    DeleteApiKeyCredentialProvider: Account,
+    DeleteApiKeyCredentialProvider: Everybody,
     /// Lists them.
     ListApiKeyCredentialProviders: Account,
 
     /// Shows the token vault.
     GetTokenVault: Account,
     /// Chooses the key that the vault is sealed under.
-    SetTokenVaultCMK: Account,
+    SetTokenVaultCMK: Everybody,
     /// Gives up a lost key, and every token that was sealed under it.
-    ResetTokenVaultKeyMaterial: Account,
+    ResetTokenVaultKeyMaterial: Everybody,
 
     /// Adds tags.
     TagResource: Either,
@@ -144,9 +147,9 @@ operations! {
     /// Lists the access keys, without their secrets. Ours.
     ListAccessKeys: Account,
     /// Lets a key not be used any more. Ours.
-    DisableAccessKey: Account,
+    DisableAccessKey: Everybody,
     /// Removes a key. Ours.
-    DeleteAccessKey: Account,
+    DeleteAccessKey: Everybody,
 }
 
 impl fmt::Display for Operation {

@@ -133,6 +133,11 @@ impl Workloads {
         self.0.iter().any(|pattern| pattern.matches(name))
     }
 
+    /// Whether every workload is among them, whatever it is called.
+    pub fn allow_all(&self) -> bool {
+        self.0.iter().any(WorkloadPattern::is_all)
+    }
+
     /// Whether every workload that `other` allows is allowed here too.
     pub fn cover(&self, other: &Self) -> bool {
         other.0.iter().all(|theirs| self.0.iter().any(|ours| ours.covers(theirs)))

@@ -232,7 +232,7 @@ fn check_signed(headers: &HeaderMap, signed: &[&str]) -> Result<(), Refused> {
 
 /// Proxies add a trace id of their own, so clients do not sign it.
 fn must_be_signed(name: &str) -> bool {
-    let ours = name.starts_with("x-amz-") || name.starts_with("x-amzn-") || name.starts_with("attache-");
+    let ours = ["x-amz-", "x-amzn-", "attache-", "mcp-"].iter().any(|beginning| name.starts_with(beginning));
     name == CONTENT_TYPE.as_str() || (ours && name != "x-amzn-trace-id")
 }
 

@@ -136,7 +136,14 @@ fn what_decides_the_meaning_of_a_request_must_be_signed_exactly() {
         let error = read(GOOD, also).err().unwrap().to_string();
         assert!(error.contains(why), "{also:?}: {error}");
     };
-    for name in ["content-type", "x-amzn-bedrock-agentcore-runtime-user-id", "x-amz-anything", "attache-session-id"] {
+    let decide = [
+        "content-type",
+        "x-amzn-bedrock-agentcore-runtime-user-id",
+        "x-amz-anything",
+        "attache-session-id",
+        "mcp-method",
+    ];
+    for name in decide {
         check(&[(name, "x")], &format!("must have `{name}`"));
     }
     check(&[("x-amz-security-token", "x")], "unset `AWS_SESSION_TOKEN`");

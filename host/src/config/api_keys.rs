@@ -54,7 +54,7 @@ fn provider(
     let span = table.key.span();
     let key = match context.secrets {
         Secrets::Left => SecretSource::Fixed(Arc::new(Secret::new(Vec::new()))),
-        Secrets::Resolved => problems.take(&span, table.key.get_ref().source(context.base))?,
+        Secrets::Resolved => problems.take(&span, table.key.get_ref().source(context))?,
     };
     let mut provider = ApiKeyProvider::new(name, key, placement?, hosts?);
     if let Some(display_name) = table.display_name {

@@ -188,7 +188,7 @@ pub(super) struct ApiKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Secrets {
-    pub(super) folder: PathBuf,
+    pub(super) folder: At<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -70,10 +70,10 @@ impl KeyRef {
         }
         let kid = self.key_id.clone();
         match &self.place {
-            Place::Pem(place) => SigningKey::from_pem(&place.resolve_lines(context.base)?, algorithm, kid)
+            Place::Pem(place) => SigningKey::from_pem(&place.resolve_lines(context)?, algorithm, kid)
                 .map_err(|error| format!("{place} cannot be used: {error}")),
             Place::Token { module, token, key, pin } => {
-                let (module, pin) = (context.base.join(module), pin.resolve(context.base)?);
+                let (module, pin) = (context.base.join(module), pin.resolve(context)?);
                 let at = TokenKey { module, token: token.clone(), key: key.clone(), pin };
                 SigningKey::in_token(at, algorithm, kid).map_err(|error| error.to_string())
             }
@@ -157,7 +157,7 @@ pub(super) fn client_authentication(
                 return Some(ClientAuthentication::None);
             }
             let with = if name == "basic" { ClientAuthentication::Basic } else { ClientAuthentication::Post };
-            problems.take(&secret.span(), secret.get_ref().resolve(context.base)).map(with)
+            problems.take(&secret.span(), secret.get_ref().resolve(context)).map(with)
         }
     }
 }

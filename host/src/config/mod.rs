@@ -185,12 +185,22 @@ struct Context<'a> {
     secrets: Secrets,
     /// Whether plain http on loopback may be named.
     development: bool,
+    /// The folder whose files providers may name that are made while the host runs.
+    shared: Option<PathBuf>,
 }
 
 /// Each part goes on after a problem, so that one reading tells them all; none only where a part could not be built.
 fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_>) -> Option<Settings> {
-    let context = Context { base, secrets, development: file.development.allow_loopback };
+    let shared = file.secrets.as_ref().map(|secrets| base.join(secrets.folder.get_ref()));
+    let context = Context { base, secrets, development: file.development.allow_loopback, shared };
     let hosting = hosting::convert(&context, file.host, file.tls, file.proxy, problems);
+    if let (Some(secrets), Some(shared), Some(hosting)) = (&file.secrets, &context.shared, &hosting)
+        && hosting.data_dir.starts_with(shared)
+    {
+        let text = "`folder` must not hold the host's own files; name one with nothing in it but what whoever may make \
+                    providers may name";
+        problems.at(&secrets.folder.span(), text);
+    }
     let network = hosting::network(&context, file.network);
     let engine = hosting::engine(file.engine);
     let issuers = authorizers::issuers(&context, file.issuers, problems);
@@ -217,7 +227,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         engine,
         sign_in: sign_in.flatten(),
         providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
-        secrets_folder: file.secrets.map(|secrets| SecretFolder::new(base.join(secrets.folder))),
+        secrets_folder: context.shared.map(SecretFolder::new),
         agents,
         workloads,
         operators,

@@ -1,5 +1,6 @@
 //! Secrets by reference: `{ file = "…" }` or `{ env = "…" }`, never inline.
 
+use super::Context;
 use crate::providers::{self, SecretFile, SecretSource};
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -45,19 +46,23 @@ impl<'de> Deserialize<'de> for SecretRef {
 }
 
 impl SecretRef {
-    /// The secret. A file is relative to `base`; one line ending after it is not part of it.
-    pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
-        providers::line(&self.read(base)?, &self.to_string()).map(Arc::new)
+    /// The secret. A file is relative to the configuration's folder; one line ending after it is not part of it.
+    pub(super) fn resolve(&self, context: &Context<'_>) -> Result<Arc<Secret>, String> {
+        providers::line(&self.read(context)?, &self.to_string()).map(Arc::new)
     }
 
     /// As it is, in as many lines as it has: a key in PEM.
-    pub(super) fn resolve_lines(&self, base: &Path) -> Result<Secret, String> {
-        Ok(Secret::new(self.read(base)?.to_vec()))
+    pub(super) fn resolve_lines(&self, context: &Context<'_>) -> Result<Secret, String> {
+        Ok(Secret::new(self.read(context)?.to_vec()))
     }
 
-    fn read(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    fn read(&self, context: &Context<'_>) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
-            Self::File(path) => providers::read_private(&base.join(path)).map(|(_, bytes)| bytes),
+            Self::File(path) => {
+                let path = context.base.join(path);
+                apart(&path, context.shared.as_deref())?;
+                providers::read_private(&path).map(|(_, bytes)| bytes)
+            }
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt as _;
                 let value = std::env::var_os(name).ok_or_else(|| {
@@ -69,12 +74,27 @@ impl SecretRef {
     }
 
     /// The secret as it is at each use: what is in a file is looked at again, what is in the environment does not change.
-    pub(super) fn source(&self, base: &Path) -> Result<SecretSource, String> {
-        let secret = self.resolve(base)?;
+    pub(super) fn source(&self, context: &Context<'_>) -> Result<SecretSource, String> {
+        let secret = self.resolve(context)?;
         Ok(match self {
-            Self::File(path) => SecretSource::File(SecretFile::new(base.join(path), None)),
+            Self::File(path) => SecretSource::File(SecretFile::new(context.base.join(path), None)),
             Self::Env(_) => SecretSource::Fixed(secret),
         })
+    }
+}
+
+/// Refuses a file of the folder that `[secrets]` names: whoever may make a provider chooses where such a secret is sent, and
+/// the secrets of this file are the operator's alone.
+fn apart(path: &Path, shared: Option<&Path>) -> Result<(), String> {
+    // What is not there cannot be read either, and is told so then.
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    match (shared.and_then(real), real(path)) {
+        (Some(shared), Some(file)) if file.starts_with(&shared) => Err(format!(
+            "the secret file `{}` is in the folder of `[secrets]`, from which whoever may make providers can have secrets \
+             sent anywhere; move it out of there",
+            path.display()
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -101,17 +121,38 @@ mod tests {
         (dir, SecretRef::File("secret".into()))
     }
 
+    fn at(base: &Path) -> Context<'_> {
+        Context { base, secrets: Secrets::Resolved, development: false, shared: None }
+    }
+
+    #[test]
+    fn a_secret_of_the_configuration_is_none_that_callers_may_name() {
+        let (dir, reference) = file(b"s3cret", 0o600);
+        let kept = dir.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        for (shared, apart) in
+            [(kept, true), (dir.path().join("nowhere"), true), (dir.path().into(), false), (link, false)]
+        {
+            let context = Context { shared: Some(shared.clone()), ..at(dir.path()) };
+            let read = reference.resolve(&context);
+            assert_eq!(read.is_ok(), apart, "{}", shared.display());
+            assert!(read.err().is_none_or(|error| error.contains("move it out of there")));
+        }
+    }
+
     #[test]
     fn a_private_file_is_read_without_its_line_ending() {
         let (dir, reference) = file(b"s3cret\n", 0o600);
-        assert!(reference.resolve(dir.path()).unwrap().matches(&Secret::from_text("s3cret".into())));
+        assert!(reference.resolve(&at(dir.path())).unwrap().matches(&Secret::from_text("s3cret".into())));
     }
 
     #[test]
     fn a_file_that_others_can_read_is_refused_without_repeating_it() {
         for mode in [0o640, 0o604, 0o644, 0o660] {
             let (dir, reference) = file(b"s3cret", mode);
-            let error = reference.resolve(dir.path()).err().unwrap();
+            let error = reference.resolve(&at(dir.path())).err().unwrap();
             assert!(error.contains("readable by others; run `chmod 600"), "{error}");
             assert!(!error.contains("s3cret"));
         }
@@ -121,10 +162,10 @@ mod tests {
     fn what_is_no_secret_is_refused() {
         for bytes in [&b""[..], b"\n", b"two\nlines", b"\xff\xfe"] {
             let (dir, reference) = file(bytes, 0o600);
-            assert!(reference.resolve(dir.path()).is_err(), "{bytes:?}");
+            assert!(reference.resolve(&at(dir.path())).is_err(), "{bytes:?}");
         }
-        assert!(SecretRef::File("/nowhere/at/all".into()).resolve(Path::new("/")).is_err());
-        assert!(SecretRef::Env("ATTACHE_TEST_SURELY_UNSET".into()).resolve(Path::new("/")).is_err());
+        assert!(SecretRef::File("/nowhere/at/all".into()).resolve(&at(Path::new("/"))).is_err());
+        assert!(SecretRef::Env("ATTACHE_TEST_SURELY_UNSET".into()).resolve(&at(Path::new("/"))).is_err());
     }
 
     #[test]

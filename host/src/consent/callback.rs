@@ -165,7 +165,7 @@ impl Parts {
             None if session.return_url.is_none() => return Err(ConsentError::SignInNeeded),
             _ => None,
         };
-        let provider = self.provider(provider)?;
+        let provider = self.provider(session)?;
         self.oauth.check_callback_issuer(&provider, iss).await.map_err(ConsentError::Issuer)?;
         if let Some(error) = error {
             return Err(ConsentError::Declined { error: error_code(error) });
@@ -264,7 +264,7 @@ impl Parts {
         code: &Secret,
     ) -> Result<(), ConsentError> {
         let written = attempt.written().await?;
-        let provider = self.provider(&session.provider)?;
+        let provider = self.provider(session)?;
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);

@@ -120,7 +120,7 @@ impl Consents {
             Stage::Started => {}
             _ => return Err(ConsentError::Over),
         }
-        let provider = parts.provider(&session.provider)?;
+        let provider = parts.provider(&session)?;
         let wishes = parts.wishes(&session)?;
         let more = More { resources: session.resources.clone(), parameters: wishes.parameters, ..More::default() };
         let now = parts.clock.now();
@@ -229,7 +229,7 @@ impl Parts {
             return self.device_failed(session, &user, ConsentError::Expired).await;
         }
         let again = |interval: Duration| self.watch(id, user.clone(), interval);
-        let provider = self.provider(&session.provider)?;
+        let provider = self.provider(&session)?;
         let code = Secret::from_text(kept.device_code.clone());
         let key = match &kept.key {
             Some(key) => Some(Arc::new(
@@ -296,7 +296,7 @@ impl Parts {
         let attempt = self.bound(session, user)?;
         let result = async {
             let written = attempt.written().await?;
-            let provider = self.provider(&session.provider)?;
+            let provider = self.provider(session)?;
             let grant = self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
             self.still_there(attempt.binding(), grant).await
         };

@@ -42,6 +42,9 @@ pub enum ConsentError {
     /// The configuration has no such provider any more.
     #[error("provider `{0}` is not configured")]
     NoProvider(ProviderName),
+    /// Since it was started, the provider became another: of another client, or asked elsewhere.
+    #[error("provider `{0}` was changed since this question was asked; ask the agent again for a new link")]
+    AnotherProvider(ProviderName),
     /// The answer came to the redirect URI of another provider.
     #[error("the answer came from another provider than the question went to")]
     WrongProvider,

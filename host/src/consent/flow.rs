@@ -13,7 +13,7 @@ use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, P
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::{Vault, Wanted};
+use crate::vault::{Vault, Wanted, client_of};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -179,6 +179,7 @@ impl Consents {
             user,
             session: binding.session().clone(),
             provider: provider.name.clone(),
+            client: client_of(provider),
             scopes: question.wanted.scopes.clone(),
             resources: question.wanted.resources().to_vec(),
             return_url: question.return_url.map(str::to_owned),
@@ -301,7 +302,7 @@ impl Consents {
             if parts.clock.now() >= session.expires_at {
                 return Err(ConsentError::Expired);
             }
-            let provider = parts.provider(&session.provider)?;
+            let provider = parts.provider(&session)?;
             let wishes = parts.wishes(&session)?;
             let (state, pkce) = (Secret::random(), Pkce::new());
             let from = session.stage;
@@ -337,8 +338,15 @@ pub(super) const VERIFIER: &str = "verifier";
 pub(super) const CODE: &str = "code";
 
 impl Parts {
-    pub(super) fn provider(&self, name: &ProviderName) -> Result<Arc<Provider>, ConsentError> {
-        self.providers.oauth2(name).ok_or_else(|| ConsentError::NoProvider(name.clone()))
+    /// The provider that the question was for, as it is configured now. One that was made since under its name, or that is
+    /// asked elsewhere or knows us as another client by now, gets nothing of it: no browser, no code, no verifier.
+    pub(super) fn provider(&self, session: &ConsentSession) -> Result<Arc<Provider>, ConsentError> {
+        let name = &session.provider;
+        let provider = self.providers.oauth2(name).ok_or_else(|| ConsentError::NoProvider(name.clone()))?;
+        match client_of(&provider) == session.client {
+            true => Ok(provider),
+            false => Err(ConsentError::AnotherProvider(name.clone())),
+        }
     }
 
     /// Whether this provider asks its users on another device.
@@ -376,7 +384,7 @@ impl Parts {
     }
 
     pub(super) fn view(&self, session: &ConsentSession) -> Result<View, ConsentError> {
-        let provider = self.provider(&session.provider)?;
+        let provider = self.provider(session)?;
         Ok(View {
             id: session.id,
             agent: session.agent.to_string(),
@@ -459,13 +467,14 @@ pub(super) fn state_hash(state: &Secret) -> [u8; 32] {
 
 fn with_associated<T>(session: &ConsentSession, kind: &str, act: impl FnOnce(&[&[u8]]) -> T) -> T {
     act(&[
-        b"attache consent 1",
+        b"attache consent 2",
         kind.as_bytes(),
         &session.id.bytes(),
         session.agent.as_str().as_bytes(),
         session.user.issuer.as_str().as_bytes(),
         session.user.subject.as_str().as_bytes(),
         session.provider.as_str().as_bytes(),
+        session.client.as_bytes(),
     ])
 }
 

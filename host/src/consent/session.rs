@@ -22,6 +22,8 @@ pub struct ConsentSession {
     pub session: SessionId,
     /// At which provider.
     pub provider: ProviderName,
+    /// Which client we were there, and where, when it was started: whoever has the provider's name later is another.
+    pub client: String,
     /// For what.
     pub scopes: Scopes,
     /// For which resources (RFC 8707), sorted.

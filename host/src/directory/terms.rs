@@ -192,6 +192,11 @@ impl WorkloadPattern {
         if self.open { name.as_str().starts_with(&self.text) } else { name.as_str() == self.text }
     }
 
+    /// Whether it covers every name.
+    pub fn is_all(&self) -> bool {
+        self.open && self.text.is_empty()
+    }
+
     /// Whether it covers every name that `other` covers.
     pub fn covers(&self, other: &Self) -> bool {
         if self.open { other.text.starts_with(&self.text) } else { self == other }

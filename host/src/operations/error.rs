@@ -227,6 +227,7 @@ fn of_consent(error: &ConsentError) -> Class {
         | ConsentError::Agent(_)
         | ConsentError::Issuer(_)
         | ConsentError::WrongProvider
+        | ConsentError::AnotherProvider(_)
         | ConsentError::State => Class::Denied,
         ConsentError::NoUser | ConsentError::ReturnUrl(_) | ConsentError::NoCode => Class::Invalid,
         _ => Class::Unavailable,

@@ -109,6 +109,7 @@ impl Operations {
                 "{error}; an operator adds one to `keyring.toml` and starts the host again"
             ))),
             Ok(Err(error @ KeyRingError::Changed { .. })) => Err(OperationError::Conflict(error.to_string())),
+            Ok(Err(error @ KeyRingError::Full)) => Err(OperationError::Quota(error.to_string())),
             Ok(Err(error)) => Err(OperationError::Unavailable(crate::audit::with_cause(&error))),
             Err(_) => Err(OperationError::Unavailable("the change was broken off; look whether it is made".into())),
         }

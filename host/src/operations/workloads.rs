@@ -114,6 +114,7 @@ impl Operations {
         let deed = async {
             let retired = retire.await?;
             let tokens = self.host.issued.revoke_workload(name);
+            self.host.vault.forget_minted(&of_workload(name));
             let grants = self.host.vault.revoke_where(&of_workload(name), &permitted.actor()).await?.len();
             self.host.directory.remove(retired).await?;
             Ok(Deleted { grants, tokens })

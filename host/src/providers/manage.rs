@@ -433,6 +433,7 @@ impl Providers {
     ) -> Result<Draft, ManageError> {
         let managed = self.managed()?;
         let Oauth2Input { settings, secret } = input;
+        let reused = matches!(secret, SecretInput::Unchanged);
         let (kept, secret) = self.keep("client_secret", secret, before, 2_048)?;
         // All that can be seen without asking is refused before anybody is asked.
         let asks = matches!(settings.discovery, Some(super::settings::Discovery::Url(_)));
@@ -441,9 +442,17 @@ impl Providers {
         }
         let issuer = managed.builder.issuer_of(&settings).await?;
         let provider = managed.builder.oauth2(name, &settings, issuer.as_deref(), secret.clone())?;
-        managed.builder.try_out(&settings, &provider).await?;
+        let provider = CredentialProvider::Oauth2(Arc::new(provider));
+        // Whoever changes a provider need not know its secret, and must not learn it by having it sent to another place.
+        if reused && secret.is_some() && !before.is_some_and(|before| self.same_place(before, &provider)) {
+            let why = "it stays only while the client and its endpoints stay as they are; send it anew for others";
+            return Err(ManageError::input("client_secret", why));
+        }
+        if let CredentialProvider::Oauth2(provider) = &provider {
+            managed.builder.try_out(&settings, provider).await?;
+        }
         let stored = Stored::Oauth2 { settings, secret: kept, issuer };
-        Ok(Draft { stored, secret, provider: CredentialProvider::Oauth2(Arc::new(provider)) })
+        Ok(Draft { stored, secret, provider })
     }
 
     fn draft_api_key(
@@ -453,11 +462,18 @@ impl Providers {
         before: Option<&Entry>,
     ) -> Result<Draft, ManageError> {
         let ApiKeyInput { settings, key } = input;
+        let reused = matches!(key, SecretInput::Unchanged);
         let (kept, secret) = self.keep("key", key, before, 65_536)?;
         let stored = Stored::ApiKey { settings, secret: kept };
         let provider = self.managed()?.build(name, &stored, secret.clone())?;
         if let CredentialProvider::ApiKey(provider) = &provider {
             provider.key(self.clock.now()).map_err(|error| ManageError::input("key", error))?;
+        }
+        if reused && !before.is_some_and(|before| self.same_hosts(before, &provider)) {
+            return Err(ManageError::input(
+                "key",
+                "it stays only while its hosts stay as they are; send it anew for others",
+            ));
         }
         Ok(Draft { stored, secret, provider })
     }
@@ -583,6 +599,12 @@ impl Providers {
             (_, CredentialProvider::ApiKey(_)) => before.kind() == Kind::ApiKey,
             _ => false,
         }
+    }
+
+    /// Whether its key goes where it went. Whoever cannot be asked went elsewhere.
+    fn same_hosts(&self, before: &Entry, now: &CredentialProvider) -> bool {
+        before.kind() == now.kind()
+            && self.usable(now.name()).is_ok_and(|before| before.destinations() == now.destinations())
     }
 }
 

@@ -15,6 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use zeroize::{Zeroize as _, Zeroizing};
 
+/// Whoever may make keys makes no more than these: a file that grows without end is one day not read any more, and every
+/// grant is lost with it.
+const MOST: usize = 1_000;
+/// A file above this is no key ring.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// The keys of this host's vault. Has no `Debug`.
 ///
 /// The file is read at start; after that it changes only through this, whole or not at all. What a change has made durable
@@ -85,6 +91,11 @@ pub enum KeyRingError {
         /// Those it has.
         known: Vec<String>,
     },
+    /// It has as many keys as it may have.
+    #[error(
+        "the key ring has {MOST} keys, and more are not made; an operator removes those that seal nothing any more"
+    )]
+    Full,
     /// The key that seals cannot be removed.
     #[error("key `{id}` is the active one; make another active first")]
     Active {
@@ -164,6 +175,9 @@ impl KeyRing {
         let entry = Entry::random();
         let id = entry.id.clone();
         self.change(|ring| {
+            if ring.keys.len() >= MOST {
+                return Err(KeyRingError::Full);
+            }
             ring.active.clone_from(&entry.id);
             ring.keys.push(entry);
             Ok(())
@@ -297,7 +311,7 @@ fn read(path: &Path) -> Result<(Ring, Timestamp), KeyRingError> {
     }
     // Reserved in one piece, so that no half-read copy stays behind.
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(1 << 20) + 1));
-    file.take(1 << 20).read_to_string(&mut text).map_err(unreadable)?;
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
     let ring = parsed(&text).map_err(|reason| malformed(path, reason))?;
     Ok((ring, Timestamp::from_secs(u64::try_from(meta.mtime()).unwrap_or(0))))
 }
@@ -404,6 +418,23 @@ mod tests {
             assert_eq!(mode(&path), open);
         }
         assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_ring_that_is_full_stays_one_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyring.toml");
+        let mut full = Ring::new();
+        full.keys.extend((1..MOST).map(|n| Entry { id: format!("key-{n:060}"), key: full.keys[0].key.clone() }));
+        place(&path, &full.text(), |beside, path| fs::rename(beside, path)).unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < MAX_BYTES);
+        let ring = KeyRing::open_or_create(&path).unwrap();
+        let before = ring.active_id();
+        assert!(matches!(ring.rotate(), Err(KeyRingError::Full)));
+        assert_eq!(ring.active_id(), before);
+        ring.retire(&format!("key-{:060}", 1)).unwrap();
+        let made = ring.rotate().unwrap();
+        assert_eq!(KeyRing::open_or_create(&path).unwrap().active_id(), made);
     }
 
     #[test]

@@ -88,6 +88,7 @@ fn session(who: &str) -> ConsentSession {
         user: user(who),
         session: SessionId::random(),
         provider: ProviderName::parse("google-calendar").unwrap(),
+        client: "client-1 at https://google.example".into(),
         scopes: Scopes::parse(["events.read", "events.write"]).unwrap(),
         resources: vec!["https://a.example/".into(), "urn:b".into()],
         return_url: Some("https://app.example/done".into()),

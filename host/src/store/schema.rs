@@ -253,6 +253,9 @@ const MIGRATIONS: &[&str] = &["
         sealed_code     BLOB
     ) STRICT;
     CREATE INDEX consent_session_expiry ON consent_session (expires_at);
+", "
+    -- Which client the host was at the provider, and where, when the question was asked.
+    ALTER TABLE consent_session ADD COLUMN client TEXT NOT NULL DEFAULT '';
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

@@ -15,7 +15,7 @@ impl Sessions for Store {
                 connection
                     .prepare_cached(
                         "INSERT INTO consent_session
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
                     )?
                     .execute(params![
                         session.id.bytes(),
@@ -35,6 +35,7 @@ impl Sessions for Store {
                         session.sealed_wishes,
                         session.sealed_verifier,
                         session.sealed_code,
+                        session.client,
                     ])
                     .map(|_| ())
             });
@@ -120,6 +121,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<ConsentSession> {
         user: UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? },
         session: parsed(row, "session")?,
         provider: parsed(row, "provider")?,
+        client: row.get("client")?,
         scopes: scopes(row, "scopes")?,
         resources: words(row, "resources")?,
         return_url: row.get("return_url")?,

@@ -6,6 +6,7 @@
 //! starts anew knows none of them.
 
 use super::grants::{Parts, Token, Vault, VaultError};
+use super::key::client_of;
 use super::refresh::{Age, PATIENCE, REST};
 use super::wanted::Wanted;
 use crate::audit::{Action, Attempt, Outcome, Written, codes, with_cause};
@@ -264,6 +265,7 @@ impl Parts {
         push_part(&mut bytes, agent.identity().id.as_str().as_bytes());
         push_part(&mut bytes, agent.digest().map(|digest| digest.to_string()).unwrap_or_default().as_bytes());
         push_part(&mut bytes, provider.name.as_str().as_bytes());
+        push_part(&mut bytes, client_of(provider).as_bytes());
         push_part(&mut bytes, mint.flow().as_bytes());
         push_part(&mut bytes, wanted.scopes.joined().as_bytes());
         let more = wanted.more();

@@ -225,6 +225,17 @@ impl Bench {
         )
     }
 
+    /// A host that starts anew after this provider was made another: an address of somebody else's under the same name, or
+    /// another client.
+    pub fn replace_provider(&mut self, name: &str, change: impl FnOnce(&mut Provider)) {
+        let mut provider = Provider::clone(&self.provider(name));
+        change(&mut provider);
+        let others = self.providers.list().into_iter().filter(|other| other.name().as_str() != name);
+        let all = others.chain([CredentialProvider::Oauth2(Arc::new(provider))]);
+        self.providers = Providers::configured(all.collect::<Vec<_>>());
+        self.consents = self.restarted_consents();
+    }
+
     /// Deletes the workload `elsewhere`, and makes another of that name.
     pub async fn remake_elsewhere(&self) {
         let name = AgentName::parse("elsewhere").unwrap();

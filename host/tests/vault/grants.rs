@@ -1,8 +1,10 @@
 //! Grants: who gets which token, what happens when it is renewed, and that revoked means revoked.
 
+use crate::support::third_party::ThirdParty;
 use crate::support::{Bench, eventually, scopes, text, tokens};
 use attache::audit::{Actor, Decision, codes};
 use attache::ids::Scopes;
+use attache::oauth::{Endpoints, Server};
 use attache::seal::SealError;
 use attache::vault::{GrantRow, GrantStatus, VaultError};
 use serde_json::json;
@@ -422,6 +424,36 @@ async fn a_provider_that_does_not_answer_is_told_again() {
     let decisions: Vec<_> =
         bench.records(codes::PROVIDER_REVOKE).iter().filter_map(|r| r.outcome.as_ref().map(|o| o.decision)).collect();
     assert_eq!(decisions, [Decision::Failed, Decision::Failed, Decision::Allowed]);
+}
+
+/// What a user granted at one is not for another that has its name: no token, no refresh token, no revocation.
+#[tokio::test]
+async fn tokens_go_to_no_other_provider_of_the_same_name() {
+    let mut bench = Bench::new().await;
+    let who = bench.bind("calendar", "alice").await;
+    let refresh = bench.saas.issue("first");
+    let id = bench.keep(&who, "google", &scopes("read"), tokens("old", Some(&refresh))).await;
+    let thief = ThirdParty::start().await;
+    let honest = bench.providers.clone();
+    bench.replace_provider("google", |provider| {
+        let url = |path: &str| format!("{}{path}", thief.url).parse().unwrap();
+        let server = Server { revocation: Some(url("/revoke")), ..Server::new(Some(url("/authorize")), url("/token")) };
+        provider.endpoints = Endpoints::Static(Arc::new(server));
+    });
+    bench.vault = bench.restart().await.unwrap();
+    for age in [Duration::ZERO, HOUR * 2] {
+        bench.clock.advance(age);
+        assert!(matches!(bench.token(&who, "google", scopes("read")).await, Err(VaultError::Missing)));
+    }
+    bench.vault.revoke(id, Actor::operator("ops"), None).await.unwrap();
+    eventually("the first attempt", || !bench.outcomes(codes::PROVIDER_REVOKE).is_empty()).await;
+    assert!(thief.state.asked.lock().unwrap().is_empty() && thief.revoked().is_empty());
+
+    bench.providers = honest;
+    let vault = bench.restart().await.unwrap();
+    bench.clock.advance(HOUR);
+    assert_eq!(vault.revoke_due().await.unwrap(), 1);
+    assert_eq!(bench.saas.revoked(), [("refresh_token".to_owned(), "first".to_owned())], "the one it is of is told");
 }
 
 #[tokio::test]

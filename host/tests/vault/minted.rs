@@ -89,6 +89,29 @@ async fn a_thousand_callers_mint_one_token() {
     assert_eq!(bench.saas.mints(), 1);
 }
 
+/// A provider that is slow to answer may be gone by then, and its name another's.
+#[tokio::test]
+async fn a_token_on_its_way_is_not_for_another_client_of_the_providers_name() {
+    let mut bench = Bench::new().await;
+    let who = bench.bind_alone("calendar");
+    bench.saas.close_gate();
+    let slow = {
+        let (vault, provider, who) = (bench.vault.clone(), bench.provider("google"), who.clone());
+        tokio::spawn(async move { vault.mint(&who, &provider, &machine("read")).await })
+    };
+    eventually("the token request", || bench.saas.mints() == 1).await;
+    bench.replace_provider("google", |provider| provider.client_id = "another".into());
+    let vault = bench.vault.clone();
+    let (provider, other) = (bench.provider("google"), who.clone());
+    let fresh = tokio::spawn(async move { vault.mint(&other, &provider, &machine("read")).await });
+    eventually("a request of its own", || bench.saas.mints() == 2).await;
+    bench.saas.open_gate();
+    assert!(slow.await.unwrap().is_ok() && fresh.await.unwrap().is_ok());
+    let token = text(&bench.minted(&who, "google", &machine("read")).await.unwrap());
+    assert_eq!(bench.saas.asked("client_id").last().unwrap(), "another");
+    assert_eq!(token, "access-m1");
+}
+
 #[tokio::test]
 async fn a_minted_token_is_renewed_ahead_of_time_and_never_used_after_its_end() {
     let bench = Bench::new().await;

@@ -90,6 +90,10 @@ pub struct Spec {
     pub agents: Vec<AgentSpec>,
     /// More lines for the file, such as an `[engine]` table.
     pub extra: String,
+    /// Providers that stand in `extra`, for the third parties to know where their browsers come back to.
+    pub more_providers: Vec<String>,
+    /// Files beside the configuration that only their owner can read: name and content.
+    pub files: Vec<(String, String)>,
 }
 
 impl Spec {
@@ -160,6 +164,9 @@ impl Host {
         write_secret(&dir.path().join("sign-in.secret"), &spec.sign_in.1)?;
         for p in &spec.providers {
             write_secret(&dir.path().join(format!("{}.secret", p.name)), &p.client_secret)?;
+        }
+        for (name, text) in &spec.files {
+            write_secret(&dir.path().join(name), text)?;
         }
         let mut host = Self { url: format!("http://127.0.0.1:{}", spec.port), dir, child: None, starts: 0 };
         host.restart()?;

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod call;
 pub mod clients;
+pub mod flows;
 pub mod glewlwyd;
 pub mod host;
 pub mod html;

@@ -72,10 +72,13 @@ impl World {
                 agent("probe", &["google-calendar", "team-calendar"]),
             ],
             extra: String::new(),
+            more_providers: Vec::new(),
+            files: Vec::new(),
         };
         change(&mut spec);
         let url = url::Url::parse(&format!("http://127.0.0.1:{}/", spec.port))?;
-        let names: Vec<&str> = spec.providers.iter().map(|p| p.name.as_str()).collect();
+        let more = spec.more_providers.iter().map(String::as_str);
+        let names: Vec<&str> = spec.providers.iter().map(|p| p.name.as_str()).chain(more).collect();
         bed.host_is_at(&url, &names).await?;
         let host = Host::start(&spec)?;
         let caller = Caller::new(&host.url);

@@ -112,6 +112,24 @@ pub(crate) fn send(query: &Query<'_>) -> String {
     }
 }
 
+/// Sends with one and the same credential, again and again until the host refuses, at most `count` times.
+pub(crate) fn send_until_refused(query: &Query<'_>) -> String {
+    let credential = match credential(query) {
+        Ok(credential) => credential,
+        Err(error) => return format!("acquire: {error:?}"),
+    };
+    let mut sent = 0;
+    while sent < query.number("count") {
+        match credential.send(request(&query.text("url")), None).map(read) {
+            Ok(answer) if answer.starts_with("200 ") => sent += 1,
+            Ok(answer) => return format!("after {sent}: {answer}"),
+            Err(error) => return format!("after {sent}: send: {error:?}"),
+        }
+        sleep(10);
+    }
+    format!("after {sent}: never refused")
+}
+
 pub(crate) fn plain(query: &Query<'_>) -> String {
     match outgoing_handler::handle(request(&query.text("url")), None) {
         Ok(future) => read(future),

@@ -33,6 +33,7 @@ impl Guest for Probe {
             "/acquire" => reply::text(out, 200, &ask::acquire(&query)),
             "/flood" => reply::text(out, 200, &ask::flood(&query)),
             "/send" => reply::text(out, 200, &ask::send(&query)),
+            "/send-until-refused" => reply::text(out, 200, &ask::send_until_refused(&query)),
             "/get" => reply::text(out, 200, &ask::plain(&query)),
             "/upload" => reply::text(out, 200, &ask::upload(&query)),
             "/set-header" => reply::text(out, 200, &ask::set_header(&query)),

@@ -198,7 +198,7 @@ async fn instances(report: &mut Report, rounds: usize) -> Result<()> {
 }
 
 /// Resident memory of this process and its page tables, in KiB.
-fn resident() -> Result<f64> {
+pub(crate) fn resident() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let field = |name: &str| -> Result<f64> {
         let line = status.lines().find(|l| l.starts_with(name)).with_context(|| format!("no {name}"))?;

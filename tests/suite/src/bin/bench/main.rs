@@ -3,11 +3,16 @@
 //! Single figures depend on the machine and on what else it does; the ratios are what to keep. Writes a table for people
 //! to standard output and `target/bench.json` for programs.
 
+mod api;
 mod bare;
+mod flights;
 mod inside;
 mod load;
+mod opened;
 mod report;
+mod rows;
 mod served;
+mod signed;
 
 use anyhow::Result;
 
@@ -18,11 +23,29 @@ fn main() -> Result<()> {
         match args.first().map(String::as_str) {
             // Started by this program itself: the same component on the same engine without identity.
             Some("bare") => bare::serve(&args[1..]).await,
+            // And the same HTTP server with a handler that reads a body and answers one.
+            Some("plain") => api::plain(&args[1..]).await,
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                inside::measure(&mut report).await?;
-                served::measure(&mut report).await?;
+                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside` or `served`.
+                let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
+                let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
+                if wanted("inside") {
+                    inside::measure(&mut report).await?;
+                }
+                if wanted("flights") {
+                    flights::measure(&mut report).await?;
+                }
+                if wanted("rows") {
+                    rows::measure(&mut report).await?;
+                }
+                if wanted("api") {
+                    api::measure(&mut report).await?;
+                }
+                if wanted("served") {
+                    served::measure(&mut report).await?;
+                }
                 report.finish()
             }
         }

@@ -12,7 +12,8 @@ use suite::world::World;
 /// One credential read: the guest asks for a credential and answers with what it got.
 const ASK: &str = "acquire?provider=google-calendar&scope=calendar.read";
 
-struct Stopped(Child);
+/// A process that is stopped when this is dropped.
+pub(crate) struct Stopped(pub(crate) Child);
 impl Drop for Stopped {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -100,7 +101,7 @@ async fn timed(process: u32, target: &Target, connections: usize, time: Duration
 }
 
 /// Seconds that a process has spent, in itself and in the kernel (proc(5): fields 14 and 15, in hundredths).
-fn processor_time(process: u32) -> Result<f64> {
+pub(crate) fn processor_time(process: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().context("a name")?.split_whitespace().collect();
     Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
@@ -138,7 +139,7 @@ fn wasmtime_serve() -> Result<Vec<Serve>> {
     Ok(all)
 }
 
-async fn up(target: &Target) -> Result<()> {
+pub(crate) async fn up(target: &Target) -> Result<()> {
     for _ in 0..600 {
         if tokio::net::TcpStream::connect(&target.address).await.is_ok() {
             return Ok(());
