@@ -157,3 +157,92 @@ impl Sessions {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: SessionLimits = SessionLimits { idle: Duration::from_secs(900), life: Duration::from_secs(3600) };
+
+    fn sessions() -> (Arc<Sessions>, Clock) {
+        let clock = Clock::held(Timestamp::from_secs(1_000));
+        (Sessions::new(LIMITS, clock.clone()), clock)
+    }
+
+    fn user(name: &str) -> UserId {
+        UserId { issuer: "https://id.example.com".parse().unwrap(), subject: name.parse().unwrap() }
+    }
+
+    fn enter(sessions: &Arc<Sessions>, agent: &str, user: Option<&UserId>) -> Result<Place, OperationError> {
+        let (agent, id) = (agent.parse().unwrap(), "s".repeat(33).parse().unwrap());
+        sessions.enter(&agent, &id, user, InvocationId::random())
+    }
+
+    fn stop(sessions: &Sessions, user: Option<Option<&UserId>>) -> Option<usize> {
+        sessions.stop(&"calendar".parse().unwrap(), &"s".repeat(33).parse().unwrap(), user)
+    }
+
+    #[test]
+    fn a_session_is_its_users_for_as_long_as_it_lives() {
+        let (sessions, clock) = sessions();
+        let (alice, mallory) = (user("alice"), user("mallory"));
+        let first = enter(&sessions, "calendar", Some(&alice)).unwrap();
+        for other in [Some(&mallory), None] {
+            assert!(matches!(enter(&sessions, "calendar", other), Err(OperationError::Denied(_))));
+        }
+        assert!(enter(&sessions, "calendar", Some(&alice)).is_ok());
+        assert!(enter(&sessions, "another", Some(&mallory)).is_ok(), "the same id at another agent is another session");
+        drop(first);
+        clock.advance(Duration::from_secs(899));
+        assert!(matches!(enter(&sessions, "calendar", Some(&mallory)), Err(OperationError::Denied(_))));
+        clock.advance(Duration::from_secs(1));
+        assert!(enter(&sessions, "calendar", Some(&mallory)).is_ok(), "nothing of alice's is left in it");
+    }
+
+    #[test]
+    fn a_session_in_use_is_not_idle_and_ends_with_its_life() {
+        let (sessions, clock) = sessions();
+        let alice = user("alice");
+        let place = enter(&sessions, "calendar", Some(&alice)).unwrap();
+        clock.advance(Duration::from_secs(3599));
+        assert!(enter(&sessions, "calendar", Some(&alice)).is_ok());
+        assert!(matches!(enter(&sessions, "calendar", Some(&user("mallory"))), Err(OperationError::Denied(_))));
+        clock.advance(Duration::from_secs(1));
+        assert!(matches!(enter(&sessions, "calendar", Some(&alice)), Err(OperationError::Denied(_))));
+        drop(place);
+        assert!(enter(&sessions, "calendar", Some(&alice)).is_ok(), "another begins under its id");
+    }
+
+    #[test]
+    fn stopping_ends_what_runs_and_is_the_owners_own() {
+        let (sessions, _clock) = sessions();
+        let (alice, mallory) = (user("alice"), user("mallory"));
+        assert_eq!(stop(&sessions, None), None);
+        let places = [(); 2].map(|()| enter(&sessions, "calendar", Some(&alice)).unwrap());
+        assert_eq!(stop(&sessions, Some(Some(&mallory))), None);
+        let mut waiting = places.each_ref().map(|place| Box::pin(place.stopped()));
+        for stopped in &mut waiting {
+            assert!(futures_util::FutureExt::now_or_never(stopped).is_none());
+        }
+        assert_eq!(stop(&sessions, Some(Some(&alice))), Some(2));
+        for stopped in waiting {
+            assert!(futures_util::FutureExt::now_or_never(stopped).is_some());
+        }
+        assert!(enter(&sessions, "calendar", Some(&mallory)).is_ok());
+        drop(places);
+    }
+
+    #[test]
+    fn a_flood_of_sessions_pushes_out_the_idle_and_no_running_one() {
+        let (sessions, _clock) = sessions();
+        let alice = user("alice");
+        let running = enter(&sessions, "calendar", Some(&alice)).unwrap();
+        let agent: AgentName = "calendar".parse().unwrap();
+        for _ in 0..MOST + 10 {
+            drop(sessions.enter(&agent, &SessionId::random(), Some(&alice), InvocationId::random()).unwrap());
+        }
+        assert!(sessions.lock().sessions.len() <= MOST);
+        assert!(matches!(enter(&sessions, "calendar", Some(&user("mallory"))), Err(OperationError::Denied(_))));
+        drop(running);
+    }
+}

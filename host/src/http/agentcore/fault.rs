@@ -93,7 +93,7 @@ pub(in crate::http) struct Fault {
     /// Only in a `ValidationException`.
     invalid: Option<(Reason, Vec<FieldProblem>)>,
     retry_after: Option<u32>,
-    challenge: Option<HeaderValue>,
+    challenge: Option<Box<HeaderValue>>,
 }
 
 /// `reason` of a `ValidationException`.
@@ -147,7 +147,7 @@ impl Fault {
 
     /// With what tells a client how to come with a token (RFC 9728 §5.1).
     pub(super) fn challenging(mut self, challenge: Option<HeaderValue>) -> Self {
-        self.challenge = challenge;
+        self.challenge = challenge.map(Box::new);
         self
     }
 
@@ -220,7 +220,7 @@ impl IntoResponse for Fault {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(challenge) = self.challenge {
-            headers.insert(http::header::WWW_AUTHENTICATE, challenge);
+            headers.insert(http::header::WWW_AUTHENTICATE, *challenge);
         }
         response
     }
