@@ -354,10 +354,13 @@ impl SessionId {
     }
 }
 
+const SESSION_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
 impl ConsentId {
-    /// The form that callers see: `urn:attache:consent:<id>`.
+    /// The form that callers see, which is AgentCore's: `urn:ietf:params:oauth:request_uri:<id>` (the prefix is that of
+    /// RFC 9126 §2.2).
     pub fn session_uri(&self) -> String {
-        format!("urn:attache:consent:{self}")
+        format!("{SESSION_URI}{self}")
     }
 
     /// Back from [`ConsentId::session_uri`].
@@ -365,9 +368,9 @@ impl ConsentId {
     /// # Errors
     /// [`Malformed`] when it is no session URI of ours.
     pub fn from_session_uri(uri: &str) -> Result<Self, Malformed> {
-        uri.strip_prefix("urn:attache:consent:")
+        uri.strip_prefix(SESSION_URI)
             .and_then(|id| id.parse().ok())
-            .ok_or_else(|| Malformed("a session URI is `urn:attache:consent:` and 32 hexadecimal digits".into()))
+            .ok_or_else(|| Malformed(format!("a session URI is `{SESSION_URI}` and 32 hexadecimal digits")))
     }
 }
 

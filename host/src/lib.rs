@@ -8,6 +8,8 @@ pub mod clock;
 pub mod ids;
 pub mod secret;
 
+pub mod jose;
+
 pub mod egress;
 
 pub mod directory;
@@ -27,6 +29,8 @@ pub mod vault;
 pub mod consent;
 
 pub mod sign_in;
+
+pub mod access;
 
 pub mod broker;
 

@@ -1,5 +1,6 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
+use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
 use crate::broker::{Desk, DeskParts};
 use crate::clock::Clock;
@@ -7,7 +8,7 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, IssuedWats, Verifier, WatTable};
+use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::Providers;
@@ -31,8 +32,12 @@ pub struct Host {
     pub directory: Arc<Directory>,
     /// Who asks.
     pub verifier: Arc<Verifier>,
+    /// What the host says of its workloads to others.
+    pub issuer: Arc<WorkloadIssuer>,
     /// Workload access tokens of the API.
     pub issued: Arc<IssuedWats>,
+    /// Who calls the API, and the access keys.
+    pub door: Arc<Door>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -67,6 +72,9 @@ pub enum StartError {
     /// The host's own key.
     #[error("the host key cannot be used")]
     HostKey(#[source] HostKeyError),
+    /// The keys that sign tokens about workloads.
+    #[error("the keys for workload tokens cannot be used")]
+    Issuer(#[source] IssuerError),
     /// The key ring.
     #[error("the key ring cannot be used")]
     KeyRing(#[source] KeyRingError),
@@ -76,6 +84,9 @@ pub enum StartError {
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
+    /// The access keys.
+    #[error("the access keys cannot be read")]
+    Keys(#[source] KeysError),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -113,6 +124,9 @@ impl Host {
         let data = settings.data_dir.clone();
         make_private(&data).map_err(|source| StartError::DataDir { path: data.clone(), source })?;
         let key = HostKey::open_or_create(&data.join("host.key")).map_err(StartError::HostKey)?;
+        let issuer = WorkloadIssuer::open_or_create(&data.join("tokens.pem"), &settings.public_url)
+            .map(Arc::new)
+            .map_err(StartError::Issuer)?;
         let store = Store::open(&data.join("attache.db")).map_err(StartError::Store)?;
         let components = Components::open(&data.join("components")).map_err(StartError::Store)?;
         let ring = KeyRing::open_or_create(&data.join("keyring.toml")).map_err(StartError::KeyRing)?;
@@ -126,11 +140,15 @@ impl Host {
 
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let verifier = Verifier::new(client.clone(), clock.clone());
-        let oauth = OAuth::new(client.clone(), clock.clone());
+        let oauth = OAuth::new(client.clone(), issuer.clone(), clock.clone());
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
         warn_of_trust(&settings);
+        let keys = Keys::load(store.clone(), sealer.clone(), settings.account.clone(), clock.clone())
+            .await
+            .map_err(StartError::Keys)?;
+        let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
         let providers = Providers::configured(settings.providers.values().cloned());
         let vault = Vault::load(
             store.clone(),
@@ -173,6 +191,8 @@ impl Host {
             clock,
             directory,
             verifier,
+            issuer,
+            door,
             issued,
             trail,
             oauth,

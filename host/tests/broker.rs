@@ -5,7 +5,7 @@
 mod support;
 
 use attache::audit::{Decision, codes};
-use attache::broker::{Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Seat};
+use attache::broker::{Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Seat, Wishes};
 use attache::directory::{BoundProvider, State};
 use attache::egress::{Client, ClientConfig};
 use attache::identity::WatTable;
@@ -36,7 +36,7 @@ async fn seated(bench: &Bench, desk: &Desk) -> (Guest, Seat) {
 }
 
 fn ask(provider: &str) -> Acquire {
-    let kind = Kind::Oauth2 { scopes: vec!["read".into()], flow: Flow::UserFederation };
+    let kind = Kind::Oauth2 { scopes: vec!["read".into()], flow: Flow::UserFederation, wishes: Wishes::default() };
     Acquire { provider: provider.into(), kind }
 }
 

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setImmediate as tick } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { Holder } from './dpop.mjs';
 
 const hash = (text) => createHash('sha256').update(text).digest('hex');
 
@@ -19,9 +20,10 @@ async function read(req) {
 export class Calendar {
   constructor(service) {
     this.service = service;
+    this.holder = new Holder(service);
     this.events = new Map(); // user → events
     this.seeded = new Set(); // `user day`
-    this.stats = { requests: {}, refused: 0, last_authorization: null, taken: [] };
+    this.stats = { requests: {}, refused: 0, last_authorization: null, taken: [], weather: {} };
   }
 
   // Answers the API's paths; false when the path is another one.
@@ -31,6 +33,8 @@ export class Calendar {
       '/calendar/v3/calendars/primary/events': this.calendar,
       '/echo': this.echo,
       '/whose': this.whose,
+      '/about': this.about,
+      '/weather': this.weather,
       '/redirect': this.redirect,
       '/take': this.take,
     };
@@ -43,20 +47,15 @@ export class Calendar {
 
   async calendar(req, res, url) {
     const body = await read(req);
-    const bearer = /^bearer (.+)$/i.exec(req.headers.authorization ?? '')?.[1];
-    const token = bearer && (await this.service.provider.AccessToken.find(bearer));
-    if (!token?.isValid) {
-      this.stats.refused += 1;
-      json(res, 401, { error: 'invalid_token' }, { 'www-authenticate': 'Bearer error="invalid_token"' });
-      return;
-    }
+    const { token } = await this.held(req, res);
+    if (!token) return;
     const needed = req.method === 'GET' ? 'calendar.read' : 'calendar.write';
     if (!token.scope?.split(' ').includes(needed)) {
       this.stats.refused += 1;
       json(res, 403, { error: 'insufficient_scope', scope: needed });
       return;
     }
-    const user = token.accountId;
+    const user = token.accountId ?? token.clientId;
     this.stats.requests[user] = (this.stats.requests[user] ?? 0) + 1;
     if (req.method === 'POST') {
       const event = { id: randomUUID(), creator: user, ...JSON.parse(body) };
@@ -73,10 +72,41 @@ export class Calendar {
 
   // Whose token it was, and which: by hash, so that saying it gives nothing away.
   async whose(req, res) {
-    const bearer = /^bearer (.+)$/i.exec(req.headers.authorization ?? '')?.[1];
-    const token = bearer && (await this.service.provider.AccessToken.find(bearer));
-    res.writeHead(token?.isValid ? 200 : 401, { 'content-type': 'text/plain' });
-    res.end(token?.isValid ? `${token.accountId} ${hash(bearer)}` : 'nobody');
+    const { token, value } = await this.holder.of(req);
+    res.writeHead(token ? 200 : 401, { 'content-type': 'text/plain' });
+    res.end(token ? `${token.accountId ?? token.clientId} ${hash(value)}` : 'nobody');
+  }
+
+  // All that there is to know about a token, save the token.
+  async about(req, res) {
+    const { token, value } = await this.held(req, res);
+    if (!token) return;
+    const { accountId: user, clientId: client, scope, aud: audience, jkt, extra } = token;
+    json(res, 200, { user, client, scope, audience, bound: Boolean(jkt), act: extra?.act, hash: hash(value) });
+  }
+
+  // The request's token; where there is none the request is answered.
+  async held(req, res) {
+    const { token, value, error, nonce } = await this.holder.of(req);
+    if (token) return { token, value };
+    this.stats.refused += 1;
+    const scheme = /^dpop /i.test(req.headers.authorization ?? '') ? 'DPoP' : 'Bearer';
+    json(res, 401, { error }, { 'www-authenticate': `${scheme} error="${error}"`, ...(nonce && { 'dpop-nonce': nonce }) });
+    return {};
+  }
+
+  // A service that takes API keys, wherever its customers put them: { key: customer } is in the settings.
+  async weather(req, res, url) {
+    await read(req);
+    const { authorization = '', 'x-api-key': header } = req.headers;
+    const query = url.searchParams.get('key');
+    const prefixed = /^ApiKey (\S+)$/.exec(authorization)?.[1];
+    const placed = header ? 'header' : query ? 'query' : prefixed ? 'prefix' : 'nowhere';
+    const customer = this.service.settings.api_keys[header ?? query ?? prefixed];
+    this.stats.weather[customer ? placed : 'refused'] = (this.stats.weather[customer ? placed : 'refused'] ?? 0) + 1;
+    if (!customer) return json(res, 401, { error: 'that key opens nothing' });
+    // It tells the key back, as careless services do.
+    json(res, 200, { sky: 'clear', customer, placed, url: req.url, key: header ?? query ?? prefixed });
   }
 
   of(user) {
@@ -103,7 +133,7 @@ export class Calendar {
   async echo(req, res, url) {
     const body = await read(req);
     const sent = req.headers.authorization ?? '';
-    const secret = sent.replace(/^bearer /i, '');
+    const secret = sent.replace(/^(bearer|dpop) /i, '');
     const how = url.searchParams.get('encoding') ?? 'plain';
     const text = {
       plain: () => JSON.stringify({ method: req.method, url: req.url, headers: req.headers, body }),

@@ -1,5 +1,5 @@
 // Signing in and agreeing, as plain forms: a person clicks, a test posts.
-import { users } from './provider.mjs';
+import { users } from './clients.mjs';
 
 const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -23,6 +23,12 @@ const agree = (uid, client, scopes) =>
       .map((scope) => `<li>${escape(scope)}</li>`)
       .join('')}</ul><button>Agree</button></form><form method="post" action="/interaction/${uid}/abort"><button>Refuse</button></form>`,
   );
+
+// The device flow's pages (RFC 8628): the provider brings the forms, these their buttons.
+export const asked = (form) => page('Which code?', `${form}<button form="op.deviceInputForm">Go on</button>`);
+export const confirm = (form, client, code) =>
+  page('Is it this one?', `<p><b>${escape(client.clientId)}</b>, <code>${escape(code)}</code></p>${form}<button form="op.deviceConfirmForm">Yes</button>`);
+export const done = () => page('Done', '<p>Go back to your device.</p>');
 
 async function form(req) {
   let text = '';

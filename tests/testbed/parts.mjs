@@ -9,4 +9,5 @@ const { resolve } = createRequire(join(from, 'node_modules', 'any.js'));
 export const load = (name) => import(pathToFileURL(resolve(name)));
 
 export const { default: Provider, errors } = await load('oidc-provider');
-export const { SignJWT, importJWK } = await load('jose');
+export const { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, EmbeddedJWK, importJWK, jwtVerify, SignJWT } =
+  await load('jose');

@@ -1,35 +1,13 @@
 // A certified OpenID provider (panva's oidc-provider), in one of two parts: the users' identity provider, or a third
 // party with a calendar.
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { clients, defaultResource, registered, resources, users } from './clients.mjs';
+import { Faults } from './faults.mjs';
+import { register } from './grants.mjs';
+import { asked, confirm, done } from './pages.mjs';
 import { errors, Provider } from './parts.mjs';
 import { Storage } from './storage.mjs';
-
-export const users = {
-  alice: { name: 'Alice Example', email: 'alice@example.test', groups: ['staff', 'planning'], department: 'research' },
-  bob: { name: 'Bob Example', email: 'bob@example.test', groups: ['staff'], department: 'sales' },
-  mallory: { name: 'Mallory Example', email: 'mallory@example.test', groups: ['guests'], department: 'none' },
-};
-
-// What access tokens are for. The identity provider's are JWTs that the host verifies; the third party's are opaque.
-export const resources = {
-  idp: { uri: 'https://attache.test/', scopes: 'agent.invoke' },
-  saas: { uri: 'https://calendar.test/', scopes: 'calendar.read calendar.write' },
-};
-
-const clients = {
-  idp: [
-    // The app that calls agents: a public client.
-    { client_id: 'app', token_endpoint_auth_method: 'none' },
-    { client_id: 'other-app', token_endpoint_auth_method: 'none' },
-    // The host, as the relying party of its own pages.
-    { client_id: 'attache-sign-in', client_secret: 'sign-in-secret-sign-in-secret' },
-  ],
-  saas: [
-    // The host, as the client that agents' credentials come through.
-    { client_id: 'attache', client_secret: 'attache-secret-attache-secret' },
-    { client_id: 'attache-post', client_secret: 'attache-secret-attache-secret', token_endpoint_auth_method: 'client_secret_post' },
-  ],
-};
+import { Trust } from './trust.mjs';
 
 const signingKey = (alg) => {
   const { privateKey } =
@@ -41,6 +19,20 @@ const signingKey = (alg) => {
 const newKeys = () => [signingKey('RS256'), signingKey('ES256')];
 
 const cookieKeys = [randomBytes(32).toString('hex')];
+const nonceSecret = randomBytes(32);
+
+// Which endpoint a request is for, whoever answers it.
+const routes = {
+  '/auth': 'authorization',
+  '/request': 'pushed_authorization_request',
+  '/token': 'token',
+  '/token/revocation': 'revocation',
+  '/token/introspection': 'introspection',
+  '/device/auth': 'device_authorization',
+  '/me': 'userinfo',
+  '/jwks': 'jwks',
+  '/.well-known/openid-configuration': 'discovery',
+};
 
 // The provider is built anew when its keys or its clients change; `settings` are read at each request.
 export class Service {
@@ -50,7 +42,11 @@ export class Service {
     this.settings = settings;
     this.keys = newKeys();
     this.redirects = { app: ['http://127.0.0.1/callback'], 'other-app': ['http://127.0.0.1/callback'] };
-    this.stats = { token_requests: {}, token_errors: {}, revocations: [] };
+    this.clients = new Map(clients[mode].map((client) => [client.client_id, client]));
+    this.trust = new Trust(this);
+    this.faults = new Faults();
+    // `routes` counts every request that came, answered or not; the others what was answered.
+    this.stats = { routes: {}, token_requests: {}, token_errors: {}, revocations: [], exchanges: [] };
     this.build();
   }
 
@@ -67,15 +63,21 @@ export class Service {
     this.build();
   }
 
+  // { client id: metadata }, for a key of the test's own, say.
+  register(wanted) {
+    for (const [id, metadata] of Object.entries(wanted)) this.clients.set(id, registered(id, metadata));
+    this.build();
+  }
+
   build() {
     this.provider = new Provider(this.issuer, this.configuration());
+    register(this);
     this.provider.use((ctx, next) => this.observe(ctx, next));
     this.callback = this.provider.callback();
   }
 
   configuration() {
     const { mode, settings } = this;
-    const resource = resources[mode];
     return {
       adapter: Storage,
       jwks: { keys: this.keys },
@@ -84,10 +86,9 @@ export class Service {
         keys: cookieKeys,
         names: { session: `${mode}_session`, interaction: `${mode}_interaction`, resume: `${mode}_resume` },
       },
-      clients: clients[mode].map((client) => ({
-        grant_types: ['authorization_code', 'refresh_token'],
+      clients: [...this.clients.values()].map((client) => ({
         response_types: ['code'],
-        redirect_uris: this.redirects[client.client_id] ?? ['http://127.0.0.1/not-set-yet'],
+        redirect_uris: this.redirects[client.client_id] ?? this.redirects.attache ?? ['http://127.0.0.1/not-set-yet'],
         ...client,
       })),
       // The resource's scopes are its own: listed here too, they would have to be granted twice.
@@ -97,10 +98,16 @@ export class Service {
       findAccount: async (_, id) =>
         users[id] && { accountId: id, claims: async () => ({ sub: id, email_verified: true, ...users[id] }) },
       // What claim rules are tested with.
-      extraTokenClaims: async (_, token) => (mode === 'idp' && users[token.accountId]) || undefined,
+      extraTokenClaims: async (ctx, token) => {
+        const { act } = ctx?.oidc?.exchanged ?? {};
+        return { ...(mode === 'idp' && users[token.accountId]), ...(act && { act }) };
+      },
+      clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
       ttl: {
         AccessToken: () => settings.access_token_ttl,
         AuthorizationCode: 60,
+        ClientCredentials: () => settings.access_token_ttl,
+        DeviceCode: () => settings.device_code_ttl,
         Grant: 86400,
         IdToken: 300,
         Interaction: 600,
@@ -116,28 +123,36 @@ export class Service {
       loadExistingGrant: (ctx) => this.existingGrant(ctx),
       features: {
         devInteractions: { enabled: false },
+        clientCredentials: { enabled: true },
+        deviceFlow: {
+          enabled: true,
+          userCodeInputSource: async (ctx, form) => void (ctx.body = asked(form)),
+          userCodeConfirmSource: async (ctx, form, client, _, code) => void (ctx.body = confirm(form, client, code)),
+          successSource: async (ctx) => void (ctx.body = done()),
+        },
+        dPoP: { enabled: settings.dpop, nonceSecret, requireNonce: () => settings.dpop_nonce },
+        pushedAuthorizationRequests: { enabled: settings.par !== 'absent', requirePushedAuthorizationRequests: settings.par === 'required' },
         revocation: { enabled: true },
         introspection: { enabled: true },
         userinfo: { enabled: true },
         resourceIndicators: {
           enabled: true,
-          defaultResource: async (ctx) =>
-            ctx.oidc.client?.clientId === 'attache-sign-in' ? undefined : resource.uri,
+          defaultResource: async (ctx, _, several) =>
+            several?.[0] ?? (ctx.oidc.client?.clientId === 'attache-sign-in' ? undefined : defaultResource(mode)),
           useGrantedResource: async () => true,
-          getResourceServerInfo: async (_, uri) => {
-            if (uri !== resource.uri) throw new errors.InvalidTarget();
-            return {
-              scope: resource.scopes,
-              audience: uri,
-              accessTokenTTL: settings.access_token_ttl,
-              ...(mode === 'saas'
-                ? { accessTokenFormat: 'opaque' }
-                : { accessTokenFormat: 'jwt', jwt: { sign: { alg: settings.alg } } }),
-            };
-          },
+          getResourceServerInfo: async (_, uri) => this.resourceServer(uri),
         },
       },
     };
+  }
+
+  resourceServer(uri) {
+    const { mode, settings } = this;
+    const scope = resources[mode][uri];
+    if (!scope) throw new errors.InvalidTarget();
+    const format =
+      mode === 'saas' ? { accessTokenFormat: 'opaque' } : { accessTokenFormat: 'jwt', jwt: { sign: { alg: settings.alg } } };
+    return { scope, audience: uri, accessTokenTTL: settings.access_token_ttl, ...format };
   }
 
   // Nobody is asked to consent to the apps of their own company; a third party asks.
@@ -148,24 +163,28 @@ export class Service {
     if (this.mode !== 'idp') return undefined;
     const grant = new provider.Grant({ accountId: session.accountId, clientId: client.clientId });
     grant.addOIDCScope('openid offline_access email profile');
-    grant.addResourceScope(resources.idp.uri, resources.idp.scopes);
+    for (const [uri, scopes] of Object.entries(resources.idp)) grant.addResourceScope(uri, scopes);
     await grant.save();
     return grant;
   }
 
-  // Counts what a test wants to know, and tells the lies that a test asked for.
+  // Counts what a test wants to know, and does the harm that a test asked for.
   async observe(ctx, next) {
     const { settings, stats } = this;
+    const route = routes[ctx.path] ?? (ctx.path.startsWith('/auth/') ? 'resume' : 'other');
+    const grant = new URLSearchParams(ctx.req.body ?? '').get('grant_type') ?? 'none';
+    stats.routes[route] = (stats.routes[route] ?? 0) + 1;
+    if (await this.faults.strike(ctx, 'before', route, grant)) return;
     await next();
-    const { route, params } = ctx.oidc ?? {};
     if (route === 'token') {
-      const grant = params?.grant_type ?? 'none';
       const counts = ctx.status === 200 ? stats.token_requests : stats.token_errors;
       counts[grant] = (counts[grant] ?? 0) + 1;
       if (ctx.status === 200 && settings.omit_expires_in) delete ctx.body.expires_in;
     }
     if (route === 'revocation' && ctx.status === 200) {
+      const { params } = ctx.oidc;
       stats.revocations.push({ hint: params?.token_type_hint, token: params?.token });
     }
+    await this.faults.strike(ctx, 'after', route, grant);
   }
 }

@@ -49,6 +49,8 @@ pub struct Filter {
     pub action: Option<String>,
     /// With this decision.
     pub decision: Option<Decision>,
+    /// On the request of this caller of the API, such as `key:AKAT…`, or this operator account.
+    pub caller: Option<String>,
     /// Not before.
     pub since: Option<crate::clock::Timestamp>,
     /// At most so many attempts; 0 means 100.

@@ -47,6 +47,10 @@ pub struct Actor {
     /// The verified user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+    /// Who called the API, by infrastructure identity: `key:AKAT…`, `person:olga at https://id.example.com`. None for
+    /// what is not asked for over the API, and for an operator at the socket, who stands in `operator`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// The operator account, for what operators do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
@@ -127,6 +131,14 @@ pub mod codes {
     pub const DEPLOY: &str = "agent.deploy";
     /// A workload identity was made by hand.
     pub const WORKLOAD_CREATE: &str = "workload.create";
+    /// An access key was made.
+    pub const KEY_CREATE: &str = "key.create";
+    /// An access key was disabled.
+    pub const KEY_DISABLE: &str = "key.disable";
+    /// An access key was deleted.
+    pub const KEY_DELETE: &str = "key.delete";
+    /// A caller of the API was not let in.
+    pub const CALLER_REJECT: &str = "caller.reject";
     /// Where a browser may be sent after a workload's consents was changed.
     pub const WORKLOAD_UPDATE: &str = "workload.update";
     /// A workload identity was deleted, with every grant and token of its.

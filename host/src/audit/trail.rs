@@ -40,6 +40,16 @@ impl Trail {
         Ok(Attempt { deed, binding: who.clone() })
     }
 
+    /// As [`Trail::open`], where somebody asks for it over the API: `caller` is the [`Actor::caller`] or
+    /// [`Actor::operator`] of their own actor, and stands beside agent and user.
+    ///
+    /// # Errors
+    /// [`Unwritable`]: then it must not be done.
+    pub fn open_called(&self, caller: &Actor, who: &Arc<Binding>, action: Action) -> Result<Attempt, Unwritable> {
+        let actor = Actor { caller: caller.caller.clone(), operator: caller.operator.clone(), ..actor_of(who) };
+        Ok(Attempt { deed: self.open_deed(actor, action)?, binding: who.clone() })
+    }
+
     /// Opens a deed of somebody who is not a bound agent: an operator, a user at a page, nobody.
     ///
     /// # Errors
@@ -88,6 +98,7 @@ fn actor_of(who: &Binding) -> Actor {
     Actor {
         agent: Some(AgentRef::of(who.agent())),
         user: who.user().map(|user| user.id().clone()),
+        caller: None,
         operator: None,
         session: Some(who.session().to_string()),
         invocation: Some(who.invocation().to_string()),

@@ -2,14 +2,15 @@
 
 use super::seat::{Held, MOST_REFUSED, Seat, Seats};
 use super::{
-    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
+    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
+    WorkloadFacts,
 };
 use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
-use crate::consent::{ConsentError, Consents};
+use crate::consent::{ConsentError, Consents, SessionStatus};
 use crate::directory::{Directory, Terms};
-use crate::egress::{self, CarryError, Destinations, Passage, Placement};
+use crate::egress::{self, Attach, CarryError, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
-use crate::ids::{CredentialId, ProviderName, Scopes};
+use crate::ids::{ConsentId, CredentialId, ProviderName, Scopes};
 use crate::oauth::Provider;
 use crate::providers::Providers;
 use crate::vault::{GrantStatus, Token, Vault, VaultError};
@@ -93,6 +94,36 @@ impl Desk {
             reveal: agent.terms().reveal,
         };
         (guest, seat)
+    }
+
+    /// Releases a credential, as bytes, to a workload that runs elsewhere (AgentCore's `GetResourceOauth2Token` and
+    /// `GetResourceApiKey`): the same policy, the same record before anything leaves, the same vault as for a guest.
+    ///
+    /// Not for agents that run here: theirs stay with the host. `caller` is the infrastructure identity that asks, such as
+    /// an access key, and stands in the record.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::ConsentRequired`] carries the link and the session URI to poll.
+    pub async fn release(
+        &self,
+        binding: &Arc<Binding>,
+        caller: Option<&str>,
+        ask: Acquire,
+    ) -> Result<Released, Refusal> {
+        self.0.release(binding, caller, ask).await
+    }
+
+    /// How far a consent session of this workload and user got, by the session URI that the refusal carried.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidRequest`] for what is no session of theirs.
+    pub async fn session_status(&self, binding: &Binding, session_uri: &str) -> Result<SessionStatus, Refusal> {
+        let unknown = |error: &dyn std::fmt::Display| Refusal::InvalidRequest(error.to_string());
+        let id = ConsentId::from_session_uri(session_uri).map_err(|error| unknown(&error))?;
+        self.0.consents.status(binding, id).await.map_err(|error| match error {
+            ConsentError::NotFound => unknown(&error),
+            error => refuse_consent(error),
+        })
     }
 }
 
@@ -251,7 +282,7 @@ impl Parts {
         let name = ProviderName::parse(&ask.provider).map_err(|_| unbound())?;
         let most = terms.most(&name).ok_or_else(unbound)?;
         let provider = self.providers.oauth2(&name).ok_or_else(unbound)?;
-        let Kind::Oauth2 { scopes, flow } = &ask.kind else {
+        let Kind::Oauth2 { scopes, flow, .. } = &ask.kind else {
             return Err(Refusal::NotConfigured(format!(
                 "provider `{name}` has no API key; ask for an OAuth 2 credential"
             )));
@@ -294,6 +325,36 @@ impl Parts {
         }
     }
 
+    async fn release(&self, who: &Arc<Binding>, caller: Option<&str>, ask: Acquire) -> Result<Released, Refusal> {
+        let mut action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
+        action.detail["caller"] = caller.into();
+        let checked = if who.agent().digest().is_some() {
+            Err(Refusal::Denied(format!(
+                "agent `{}` runs here and gets handles, not bytes; only a workload that runs elsewhere gets those",
+                who.agent().name()
+            )))
+        } else {
+            self.active(who).and_then(|terms| self.permitted(who, &terms, &ask))
+        };
+        let (provider, wanted) = match checked {
+            Ok(checked) => checked,
+            Err(refusal) => return Err(self.refused(who, action, refusal)),
+        };
+        let attempt = self.trail.open(who, action).map_err(unwritable)?;
+        let written = attempt.written().await.map_err(unwritable)?;
+        let result = match self.vault.token(&written, &provider, &wanted).await {
+            Ok(token) => Ok(Released {
+                secret: token.secret,
+                token_type: TokenType::Bearer,
+                expires_at: token.expires_at.map(|at| at.secs()),
+                scopes: wanted.to_vec(),
+            }),
+            Err(error) => Err(refuse_vault(error)),
+        };
+        attempt.close(result.as_ref().map_or_else(Refusal::outcome, |_| Outcome::allowed_with("bytes released")));
+        result
+    }
+
     async fn send_with(
         &self,
         who: &Arc<Binding>,
@@ -319,7 +380,7 @@ impl Parts {
             // Asked once more, since renewing a token may take seconds.
             Ok(token) => match self.still_permitted(who, &held) {
                 Ok(()) => {
-                    let attach = Some((Placement::Bearer, token.secret));
+                    let attach = Some(Attach::Placed(Placement::Bearer, token.secret));
                     self.carry(outbound, &held.provider.destinations, attach).await
                 }
                 Err(refusal) => Err(refusal),
@@ -360,7 +421,7 @@ impl Parts {
         &self,
         outbound: Outbound,
         destinations: &Destinations,
-        attach: Option<(Placement, crate::secret::SharedSecret)>,
+        attach: Option<Attach>,
     ) -> Result<http::Response<Body>, Refusal> {
         let Outbound { request, connect_timeout, first_byte_timeout, between_bytes_timeout, .. } = outbound;
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };
@@ -429,7 +490,7 @@ impl Acquire {
     fn action(&self) -> Action {
         let provider: String = self.provider.chars().filter(|c| !c.is_control()).take(128).collect();
         let detail = match &self.kind {
-            Kind::Oauth2 { scopes, flow } => {
+            Kind::Oauth2 { scopes, flow, .. } => {
                 let scopes: Vec<String> = scopes.iter().take(64).map(|s| s.chars().take(256).collect()).collect();
                 json!({ "scopes": scopes, "flow": flow.as_str() })
             }

@@ -3,7 +3,9 @@
 pub use crate::egress::{Body, BodyError};
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;
+use crate::secret::SharedSecret;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// What the engine learns about the instance it is to make: facts to tell the guest, and the token to present here.
@@ -58,9 +60,42 @@ pub enum Kind {
         scopes: Vec<String>,
         /// How.
         flow: Flow,
+        /// What is asked besides.
+        wishes: Wishes,
     },
     /// An API key.
     ApiKey,
+}
+
+/// What may be asked besides scopes, as the caller wrote it. Nothing of it names anybody.
+#[derive(Clone, Default)]
+pub struct Wishes {
+    /// Where the token is to be used (RFC 8707 §2).
+    pub resources: Vec<String>,
+    /// For whom the token is to be, in the provider's words (RFC 8693 §2.1). Not for user federation.
+    pub audiences: Vec<String>,
+    /// Added to the request to the provider; they never replace a parameter of ours or of the configuration.
+    pub custom_parameters: Vec<(String, String)>,
+    /// Drop what the user granted for this question, and ask them anew.
+    pub force_authentication: bool,
+    /// Comes back to the app's return URL as `state`. As good as a secret to the app.
+    pub custom_state: Option<String>,
+    /// Where the browser goes after a consent, for [`super::Desk::release`]. A guest's is that of its seat.
+    pub return_url: Option<String>,
+}
+
+/// Without values that an app or a provider may hold secret.
+impl fmt::Debug for Wishes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.custom_parameters.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Wishes")
+            .field("resources", &self.resources)
+            .field("audiences", &self.audiences)
+            .field("custom_parameters", &names)
+            .field("force_authentication", &self.force_authentication)
+            .field("return_url", &self.return_url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a token is obtained.
@@ -104,6 +139,27 @@ pub struct Outbound {
 /// A credential as bytes, for a component that imports `reveal`.
 pub struct Revealed(pub Vec<u8>);
 
+/// A credential as bytes, for a workload that runs elsewhere.
+pub struct Released {
+    /// The token or key.
+    pub secret: SharedSecret,
+    /// How it is used.
+    pub token_type: TokenType,
+    /// Seconds since 1970; none where that is not known.
+    pub expires_at: Option<u64>,
+    /// What was granted; empty for an API key.
+    pub scopes: Vec<String>,
+}
+
+/// How a released credential is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// `Authorization: Bearer` (RFC 6750).
+    Bearer,
+    /// As the third party says.
+    ApiKey,
+}
+
 /// Why not. Mirrors `credentials.error` of the WIT, and every message is fit for a guest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -129,6 +185,9 @@ pub enum Refusal {
     /// The provider said no.
     #[error("{0}")]
     ProviderRefused(String),
+    /// The user's own token has expired, so nothing can be had on their behalf until they sign in again.
+    #[error("{0}")]
+    SignInRequired(String),
     /// Not now.
     #[error("{0}")]
     Unavailable(String),

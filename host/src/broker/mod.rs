@@ -9,7 +9,8 @@ mod seat;
 
 pub use desk::{Desk, DeskParts};
 pub use messages::{
-    Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Revealed, UserFacts, WorkloadFacts,
+    Acquire, Acquired, Body, BodyError, Flow, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
+    Wishes, WorkloadFacts,
 };
 pub use seat::Seat;
 

@@ -28,6 +28,9 @@ pub(super) struct Audit {
     /// With this decision
     #[arg(long, value_enum)]
     decision: Option<Decision>,
+    /// Asked for by this caller, such as key:AKAT…, person:… or uid:1000
+    #[arg(long)]
+    caller: Option<String>,
     /// Not before: a time such as 2026-11-24T09:00:00Z, or how long ago, such as 30m, 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
@@ -52,6 +55,7 @@ pub(super) struct Entry {
     agent: Option<Agent>,
     user: Option<User>,
     operator: Option<String>,
+    caller: Option<String>,
     action: String,
     resource: String,
     pub(super) decision: Option<String>,
@@ -84,6 +88,7 @@ impl Audit {
             ("subject", self.user.as_deref()),
             ("action", self.action.as_deref()),
             ("decision", decision.as_deref()),
+            ("caller", self.caller.as_deref()),
             ("since", since.as_deref()),
             ("limit", Some(limit.as_str())),
         ];
@@ -92,11 +97,13 @@ impl Audit {
         if printed(global.format, &reply) {
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = Table::new(&["time", "agent", "user", "action", "resource", "decision", "reason"]);
+        let mut table = Table::new(&["time", "caller", "agent", "user", "action", "resource", "decision", "reason"]);
         for entry in typed::<Vec<Entry>>(&reply)?.iter().rev() {
-            let [agent, user, decision] = [entry.agent(), entry.user(), entry.decision()];
+            let [agent, decision] = [entry.agent(), entry.decision()];
+            let user = entry.user.as_ref().map_or("-".into(), |user| user.subject.clone());
             let cells = [
                 time(entry.at),
+                entry.caller(),
                 agent,
                 user,
                 entry.action.clone(),
@@ -121,11 +128,15 @@ impl Entry {
         })
     }
 
+    /// Who asked for it, of those who are not users: a program or a person over the API, an operator at the socket.
+    fn caller(&self) -> String {
+        self.caller.as_ref().or(self.operator.as_ref()).map_or("-".into(), Clone::clone)
+    }
+
     fn user(&self) -> String {
-        match (&self.user, &self.operator) {
-            (Some(user), _) => user.subject.clone(),
-            (None, Some(operator)) => format!("({operator})"),
-            (None, None) => "-".into(),
+        match &self.user {
+            Some(user) => user.subject.clone(),
+            None => Some(self.caller()).filter(|caller| caller != "-").map_or("-".into(), |who| format!("({who})")),
         }
     }
 

@@ -12,6 +12,7 @@ mod deploy;
 mod dev;
 mod grants;
 mod invoke;
+mod keys;
 mod new;
 mod place;
 mod providers;
@@ -91,6 +92,8 @@ enum Verb {
     Providers(providers::Providers),
     /// What users granted to agents
     Grants(grants::Grants),
+    /// Who may call the API, as a program
+    Keys(keys::Keys),
     /// Who did what, for whom, allowed or refused, and why
     Audit(audit::Audit),
 }
@@ -129,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Verb::Agents(verb) => verb.run(global).await,
             Verb::Providers(verb) => verb.run(global).await,
             Verb::Grants(verb) => verb.run(global).await,
+            Verb::Keys(verb) => verb.run(global).await,
             Verb::Audit(verb) => verb.run(global).await,
         }
     })

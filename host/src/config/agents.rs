@@ -14,6 +14,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The authorizers that agents name.
+pub(super) fn authorizers(tables: &Named<file::Agent>) -> impl Iterator<Item = &String> {
+    tables.values().filter_map(|table| table.authorizer.as_ref().map(At::get_ref))
+}
+
 pub(super) fn convert(
     context: &Context<'_>,
     tables: Named<file::Agent>,

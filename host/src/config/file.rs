@@ -36,6 +36,15 @@ pub(super) struct File {
     pub(super) agents: Named<Agent>,
     #[serde(default)]
     pub(super) workloads: workloads::Table,
+    pub(super) operators: Option<Operators>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operators {
+    pub(super) authorizer: At<String>,
+    pub(super) operations: At<Vec<String>>,
+    pub(super) workloads: At<Vec<String>>,
 }
 
 #[derive(Deserialize)]

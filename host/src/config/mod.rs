@@ -7,6 +7,7 @@ mod agents;
 mod authorizers;
 mod file;
 mod hosting;
+mod operators;
 mod problems;
 mod providers;
 mod quantity;
@@ -16,6 +17,7 @@ mod workloads;
 pub use problems::{ConfigError, Problem};
 pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
+use crate::access::People;
 use crate::directory::Terms;
 use crate::identity::Authorizer;
 use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub agents: HashMap<AgentName, AgentSettings>,
     /// What is configured for workloads that run elsewhere.
     pub workloads: Workloads,
+    /// The people who may call the API with a token; none, and only access keys and the socket let anybody in.
+    pub operators: Option<People>,
     /// The authorizer of agents that name none, and of the user's own grants.
     pub default_authorizer: Option<Arc<Authorizer>>,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
@@ -184,6 +188,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let sign_in = file.sign_in.map(|sign_in| providers::sign_in(&context, sign_in, &issuers, problems));
     let providers = providers::convert(&context, file.providers, problems);
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
+    let let_in = agents::authorizers(&file.agents).chain(file.workloads.authorizers()).cloned().collect::<Vec<_>>();
+    let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
     let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let hosting = hosting?;
@@ -205,6 +211,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
             .collect(),
         agents,
         workloads,
+        operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         max_body_bytes: hosting.max_body_bytes,
     })

@@ -7,7 +7,7 @@ use super::secrets::{SecretRef, Secrets};
 use super::{Context, SignIn, url};
 use crate::egress::Destinations;
 use crate::ids::{Issuer, ProviderName, Scope, Scopes};
-use crate::oauth::{ClientAuthentication, Endpoints, Provider};
+use crate::oauth::{ClientAuthentication, Endpoints, Provider, Server};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -98,16 +98,13 @@ fn provider(
     }
     Some(Provider {
         display_name: table.display_name.unwrap_or_else(|| name.to_string()),
-        name,
-        endpoints: endpoints?,
-        client_id: table.client_id,
-        client_authentication: client_authentication?,
         scopes,
         destinations: destinations?,
         authorize_parameters: table.authorize_parameters.into_iter().map(|(k, v)| (k.into_inner(), v)).collect(),
         resource: table.resource.into_iter().map(At::into_inner).collect(),
         scope_separator,
         offline_scope,
+        ..Provider::new(name, endpoints?, table.client_id, client_authentication?)
     })
 }
 
@@ -144,7 +141,8 @@ fn endpoints(
                 Some(issuer) => Some(issuer?),
                 None => None,
             };
-            Some(Endpoints::Static { issuer, authorization: authorization?, token: token?, revocation })
+            let server = Server { issuer, revocation, ..Server::new(Some(authorization?), token?) };
+            Some(Endpoints::Static(Arc::new(server)))
         }
         _ => {
             problems.at(
@@ -248,17 +246,15 @@ pub(super) fn sign_in(
     let issuer = issuer?.issuer.clone();
     Some(SignIn {
         provider: Arc::new(Provider {
-            name: ProviderName::parse("sign-in").ok()?,
             display_name: issuer.to_string(),
-            endpoints: Endpoints::Discovery { issuer: issuer.clone() },
-            client_id: table.client_id,
-            client_authentication: client_authentication?,
             scopes: wanted.iter().chain(openid.iter()).cloned().collect(),
             destinations: none?,
-            authorize_parameters: Vec::new(),
-            resource: Vec::new(),
-            scope_separator: ' ',
-            offline_scope: None,
+            ..Provider::new(
+                ProviderName::parse("sign-in").ok()?,
+                Endpoints::Discovery { issuer: issuer.clone() },
+                table.client_id,
+                client_authentication?,
+            )
         }),
         issuer,
     })

@@ -1,5 +1,6 @@
 //! Secrets by reference: `{ file = "…" }` or `{ env = "…" }`, never inline.
 
+use crate::providers::{self, SecretFile, SecretSource};
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::path::{Path, PathBuf};
@@ -20,9 +21,6 @@ pub(super) enum Secrets {
     /// Nothing: whoever only looks at the configuration does not need to be able to read them.
     Left,
 }
-
-/// A file above this is no client secret.
-const MAX_BYTES: u64 = 64 << 10;
 
 impl<'de> Deserialize<'de> for SecretRef {
     /// Reads the value first and judges it afterwards, so that no message of the parser repeats an inline secret.
@@ -48,48 +46,30 @@ impl<'de> Deserialize<'de> for SecretRef {
 impl SecretRef {
     /// The secret. A file is relative to `base`; one line ending after it is not part of it.
     pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
-        let (bytes, place) = match self {
-            Self::File(path) => (read_private(&base.join(path))?, format!("the file `{}`", path.display())),
+        match self {
+            Self::File(path) => {
+                let (_, bytes) = providers::read_private(&base.join(path))?;
+                providers::line(&bytes, &format!("the file `{}`", path.display()))
+            }
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt as _;
                 let value = std::env::var_os(name).ok_or_else(|| {
                     format!("the environment variable `{name}` is not set; set it or use `{{ file = \"…\" }}`")
                 })?;
-                (Zeroizing::new(value.into_vec()), format!("the environment variable `{name}`"))
+                providers::line(&Zeroizing::new(value.into_vec()), &format!("the environment variable `{name}`"))
             }
-        };
-        let end = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let end = end.strip_suffix(b"\r").unwrap_or(end);
-        if end.is_empty() {
-            return Err(format!("{place} holds no secret: it is empty"));
         }
-        if std::str::from_utf8(end).is_err() || end.iter().any(u8::is_ascii_control) {
-            return Err(format!("{place} holds no secret: it must be one line of text"));
-        }
-        Ok(Arc::new(Secret::new(end.to_vec())))
+        .map(Arc::new)
     }
-}
 
-/// A file that only its owner can read. Checked on the open file, so that it cannot be another one by then.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    use std::io::Read as _;
-    use std::os::unix::fs::PermissionsExt as _;
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("the secret file `{shown}` cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(format!("`{shown}` is no file"));
+    /// The secret as it is at each use: what is in a file is looked at again, what is in the environment does not change.
+    pub(super) fn source(&self, base: &Path) -> Result<SecretSource, String> {
+        let secret = self.resolve(base)?;
+        Ok(match self {
+            Self::File(path) => SecretSource::File(SecretFile::new(base.join(path), None)),
+            Self::Env(_) => SecretSource::Fixed(secret),
+        })
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(format!("the secret file `{shown}` is readable by others; run `chmod 600 {shown}`"));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(format!("the secret file `{shown}` is larger than {MAX_BYTES} bytes"));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

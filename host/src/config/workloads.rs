@@ -42,6 +42,13 @@ pub(super) struct Table {
     patterns: Named<file::Workload>,
 }
 
+impl Table {
+    /// The authorizers that workloads name.
+    pub(super) fn authorizers(&self) -> impl Iterator<Item = &String> {
+        self.patterns.values().filter_map(|table| table.authorizer.as_ref().map(At::get_ref))
+    }
+}
+
 pub(super) fn convert(
     table: Table,
     known: &Providers,

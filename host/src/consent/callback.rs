@@ -257,7 +257,8 @@ impl Parts {
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);
-        let tokens = self.oauth.exchange(&provider, code, &verifier, &redirect_uri).await?;
+        let tokens =
+            self.oauth.exchange(&provider, crate::oauth::Proofs::default(), code, &verifier, &redirect_uri).await?;
         let grant = self.vault.keep(&written, &provider, &session.scopes, tokens).await?;
         // Kept first and asked then: a deletion retires the workload before it revokes what was granted, so it finds this
         // grant, or is found here. Nothing is left for the next of the same name.

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::identity::{Binding, User, VerifiedUser};
 use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
-use crate::oauth::{AuthorizationRequest, OAuth, Pkce, Provider};
+use crate::oauth::{AuthorizationRequest, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
@@ -65,6 +65,17 @@ pub struct Started {
     pub session_uri: String,
     /// When the link is void.
     pub expires_at: Timestamp,
+}
+
+/// How far a session got, for whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// The user, the provider or the app has not finished yet.
+    InProgress,
+    /// It came to nothing, or ten minutes have passed. Asking again starts another.
+    Failed,
+    /// The grant is stored.
+    Done,
 }
 
 /// What a consent page shows. Holds no secret.
@@ -186,6 +197,26 @@ impl Consents {
         parts.view(&session)
     }
 
+    /// How far a session got, for the workload and the user that it belongs to. For anybody else there is none.
+    ///
+    /// # Errors
+    /// [`ConsentError::NotFound`] or [`ConsentError::Sessions`].
+    pub async fn status(&self, binding: &Binding, id: ConsentId) -> Result<SessionStatus, ConsentError> {
+        let session = self.parts.sessions.by_id(id).await?.ok_or(ConsentError::NotFound)?;
+        let theirs = binding.user().is_some_and(|user| *user.id() == session.user);
+        if !theirs || *binding.agent().name() != session.agent {
+            return Err(ConsentError::NotFound);
+        }
+        Ok(match session.stage {
+            Stage::Completed => SessionStatus::Done,
+            Stage::Failed => SessionStatus::Failed,
+            _ if self.parts.clock.now() >= session.expires_at => SessionStatus::Failed,
+            Stage::Started | Stage::AtProvider | Stage::AwaitingCompletion | Stage::Exchanging => {
+                SessionStatus::InProgress
+            }
+        })
+    }
+
     /// Whether an app completes this session with a page of its own. True for a session URI that came back with the
     /// browser, too.
     ///
@@ -243,8 +274,10 @@ impl Consents {
                 pkce_challenge: pkce.challenge,
                 scopes: session.scopes.clone(),
                 nonce: None,
+                more: More::default(),
+                force: false,
             };
-            let url = parts.oauth.authorization_url(&provider, &request).await?;
+            let url = parts.oauth.authorization_url(&provider, Proofs::default(), &request).await?;
             let action = action(codes::CONSENT_PROCEED, &session);
             let actor = actor(&session, user);
             if parts.sessions.advance(from, session).await? {

@@ -11,7 +11,7 @@ mod session;
 
 pub use callback::{Callback, Landing};
 pub use error::ConsentError;
-pub use flow::{Consents, Started, View};
+pub use flow::{Consents, SessionStatus, Started, View};
 pub use session::{ConsentSession, Stage};
 
 use crate::clock::Timestamp;

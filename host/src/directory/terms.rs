@@ -191,6 +191,11 @@ impl WorkloadPattern {
     pub fn matches(&self, name: &AgentName) -> bool {
         if self.open { name.as_str().starts_with(&self.text) } else { name.as_str() == self.text }
     }
+
+    /// Whether it covers every name that `other` covers.
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.open { other.text.starts_with(&self.text) } else { self == other }
+    }
 }
 
 impl FromStr for WorkloadPattern {

@@ -5,12 +5,16 @@
 
 use super::fetch::{OURSELVES, encoded};
 use super::headers::{of_connection, of_identity};
+use super::placement::{self, Misfit, Placement};
 use super::reply::{self, Patience, ScrubHits, Window};
 use super::scrub::Scrubber;
 use super::{Body, BodyError, Client, Destinations};
+use crate::jose::DpopProver;
 use crate::secret::Secret;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -21,13 +25,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::Zeroizing;
 
-/// Where in a request a credential goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// `Authorization: Bearer` (RFC 6750 §2.1).
-    Bearer,
+/// What is attached to a request outside the guest.
+#[derive(Clone)]
+pub enum Attach {
+    /// The credential itself, in its place.
+    Placed(Placement, Arc<Secret>),
+    /// A token that is bound to a key: `Authorization: DPoP`, and a proof for this very request (RFC 9449 §7.1).
+    Dpop(Arc<Secret>, DpopProver),
 }
 
 /// The conditions under which one request leaves. No guest has a hand in `destinations` and `attach`.
@@ -35,7 +40,7 @@ pub struct Passage<'a> {
     /// Where it may go.
     pub destinations: &'a Destinations,
     /// What is attached outside the guest; none for a plain request.
-    pub attach: Option<(Placement, Arc<Secret>)>,
+    pub attach: Option<Attach>,
     /// The guest's wish, where a connection has to be opened; the client's own limit holds besides.
     pub connect_timeout: Option<Duration>,
     /// Until the response's head.
@@ -85,16 +90,38 @@ pub async fn carry(
     request: Request<Body>,
 ) -> Result<Response<Body>, CarryError> {
     let until = Instant::now() + client.total_timeout();
-    let checked = Raw(request).check(client, passage.destinations)?;
+    let placement = match &passage.attach {
+        Some(Attach::Placed(placement, _)) => Some(placement),
+        Some(Attach::Dpop(..)) => Some(&Placement::Bearer),
+        None => None,
+    };
+    let checked = Raw(request).check(client, passage.destinations, placement)?;
     let times = Times {
         until,
         connect: passage.connect_timeout,
         first_byte: passage.first_byte_timeout,
         between: passage.between_bytes_timeout,
     };
-    checked.attach(passage.attach)?.send(client, times).await?.scrub()
+    let Some(Attach::Dpop(token, prover)) = passage.attach else {
+        return checked.attach(passage.attach)?.send(client, times).await?.scrub();
+    };
+    // A server that wants a nonce says so instead of acting (RFC 9449 §9). What had no body is asked again at once; for the
+    // rest the nonce is there at the next call.
+    let (uri, twin) = (checked.0.uri().clone(), checked.twin());
+    let attach = Some(Attach::Dpop(token, prover.clone()));
+    let mut answered = checked.attach(attach.clone())?.send(client, times).await?;
+    let news = prover.remember(&uri, true, answered.response.headers());
+    if news
+        && wants_nonce(&answered.response)
+        && let Some(twin) = twin
+    {
+        answered = twin.attach(attach)?.send(client, times).await?;
+        prover.remember(&uri, true, answered.response.headers());
+    }
+    answered.scrub()
 }
 
+#[derive(Clone, Copy)]
 struct Times {
     until: Instant,
     connect: Option<Duration>,
@@ -122,7 +149,12 @@ struct Answered {
 }
 
 impl Raw {
-    fn check(self, client: &Client, destinations: &Destinations) -> Result<Checked, CarryError> {
+    fn check(
+        self,
+        client: &Client,
+        destinations: &Destinations,
+        placement: Option<&Placement>,
+    ) -> Result<Checked, CarryError> {
         let Self(request) = self;
         let (mut head, body) = request.into_parts();
         // CONNECT makes a tunnel, TRACE and its kin echo what we attach; servers exist that read methods in any case.
@@ -132,6 +164,9 @@ impl Raw {
         check_uri(client, destinations, &head.uri)?;
         if let Some(name) = head.headers.keys().find(|name| of_identity(name)) {
             return Err(CarryError::InvalidRequest(format!("the header `{name}` is the host's to set")));
+        }
+        if let Some(taken) = placement.and_then(|placement| placement.taken(&head.headers, &head.uri)) {
+            return Err(CarryError::InvalidRequest(format!("{taken} is the host's to set")));
         }
         check_length(&head.headers, &body)?;
         let connection: Vec<_> = head.headers.keys().filter(|name| of_connection(name)).cloned().collect();
@@ -210,24 +245,45 @@ fn check_length(headers: &HeaderMap, body: &Body) -> Result<(), CarryError> {
 }
 
 impl Checked {
-    fn attach(self, attach: Option<(Placement, Arc<Secret>)>) -> Result<Attached, CarryError> {
-        let Self(mut request) = self;
-        let Some((Placement::Bearer, secret)) = attach else { return Ok(Attached { request, secret: None }) };
-        if secret.is_empty() || !secret.expose().iter().all(u8::is_ascii_graphic) {
-            return Err(CarryError::Credential);
+    /// The same request once more, where it has no body that would have to be kept.
+    fn twin(&self) -> Option<Self> {
+        if !self.0.body().is_end_stream() {
+            return None;
         }
-        let mut text = Zeroizing::new(Vec::with_capacity(7 + secret.len()));
-        text.extend_from_slice(b"Bearer ");
-        text.extend_from_slice(secret.expose());
-        // The header borrows these bytes, and they are wiped when the last holder lets go.
-        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| CarryError::Credential)?;
-        // Not indexed by HPACK (RFC 7541 §7.1.3), not in Debug.
-        value.set_sensitive(true);
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, value);
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let nothing = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut twin = Request::new(nothing);
+        twin.method_mut().clone_from(self.0.method());
+        twin.uri_mut().clone_from(self.0.uri());
+        twin.headers_mut().clone_from(self.0.headers());
+        *twin.version_mut() = self.0.version();
+        Some(Self(twin))
+    }
+
+    fn attach(self, attach: Option<Attach>) -> Result<Attached, CarryError> {
+        let Self(mut request) = self;
+        let secret = match attach {
+            None => return Ok(Attached { request, secret: None }),
+            Some(Attach::Placed(placement, secret)) => {
+                placement.place(&secret, &mut request).map_err(|Misfit| CarryError::Credential)?;
+                secret
+            }
+            Some(Attach::Dpop(secret, prover)) => {
+                let placed = placement::in_header(&mut request, AUTHORIZATION, "DPoP ", &secret);
+                placed.map_err(|Misfit| CarryError::Credential)?;
+                let proof = prover.header(request.method(), request.uri(), Some(&secret));
+                request.headers_mut().insert(DpopProver::HEADER, proof.map_err(|_| CarryError::Credential)?);
+                secret
+            }
+        };
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         Ok(Attached { request, secret: Some(secret) })
     }
+}
+
+/// 401, and `use_dpop_nonce` in its challenge (RFC 9449 §9).
+fn wants_nonce<B>(response: &Response<B>) -> bool {
+    let says = |value: &HeaderValue| value.to_str().is_ok_and(|challenge| challenge.contains("use_dpop_nonce"));
+    response.status() == http::StatusCode::UNAUTHORIZED && response.headers().get_all(WWW_AUTHENTICATE).iter().any(says)
 }
 
 impl Attached {

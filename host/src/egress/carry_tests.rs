@@ -23,7 +23,7 @@ fn get(url: &str) -> Request<Body> {
 fn passage(destinations: &Destinations) -> Passage<'_> {
     Passage {
         destinations,
-        attach: Some((Placement::Bearer, Arc::new(Secret::from_text(CANARY.into())))),
+        attach: Some(Attach::Placed(Placement::Bearer, Arc::new(Secret::from_text(CANARY.into())))),
         connect_timeout: None,
         first_byte_timeout: None,
         between_bytes_timeout: None,
@@ -334,7 +334,7 @@ async fn a_credential_that_fits_no_header_is_not_sent() {
     let upstream = Upstream::answering(|_| response("200 OK", "", "")).await;
     let destinations = to(&upstream.url(""));
     for secret in ["", "two words", "line\r\nx: y", "n\0l", "ümlaut"] {
-        let attach = Some((Placement::Bearer, Arc::new(Secret::from_text(secret.into()))));
+        let attach = Some(Attach::Placed(Placement::Bearer, Arc::new(Secret::from_text(secret.into()))));
         let passage = Passage { attach, ..passage(&destinations) };
         assert_eq!(carry(&client(), passage, get(&upstream.url("/"))).await.err(), Some(CarryError::Credential));
     }
@@ -351,4 +351,161 @@ async fn an_error_says_what_would_do_and_holds_no_secret() {
         error.to_string(),
         "`https://evil.example` may not be reached with this; the configuration allows `https://api.example.com/v1/`"
     );
+}
+
+fn bound() -> (Attach, DpopProver) {
+    let clock = crate::clock::Clock::held(crate::clock::Timestamp::from_secs(1_800_000_000));
+    let key = Arc::new(crate::jose::DpopKey::generate().unwrap());
+    let prover = DpopProver::new(key, Arc::default(), clock);
+    (Attach::Dpop(Arc::new(Secret::from_text(CANARY.into())), prover.clone()), prover)
+}
+
+async fn send_bound(upstream: &Upstream, attach: &Attach, request: Request<Body>) -> Response<Body> {
+    let destinations = to(&upstream.url(""));
+    let passage = Passage { attach: Some(attach.clone()), ..passage(&destinations) };
+    carry(&client(), passage, request).await.unwrap()
+}
+
+/// The claims of the proof in a raw request.
+fn proof(request: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    let line = request.lines().find_map(|line| line.strip_prefix("dpop: ")).unwrap();
+    let claims = line.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+}
+
+/// Answers 401 until a proof has the nonce `n-1`, and shows the guest's body and every header otherwise.
+async fn wanting_a_nonce() -> Upstream {
+    Upstream::answering(|request| match proof(request)["nonce"].as_str() {
+        Some("n-1") => response("200 OK", "dpop-nonce: n-1\r\n", request),
+        _ => {
+            let wants = "www-authenticate: DPoP error=\"use_dpop_nonce\"\r\ndpop-nonce: n-1\r\n";
+            response("401 Unauthorized", wants, "")
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_bound_token_leaves_with_a_proof_for_this_very_request() {
+    let upstream = Upstream::answering(|request| response("200 OK", "", request)).await;
+    let (attach, _) = bound();
+    let request = Request::builder().method(Method::PUT).uri(upstream.url("/a?b=c")).body(full("x")).unwrap();
+    let body = text(send_bound(&upstream, &attach, request).await).await;
+    let sent = upstream.requests().remove(0);
+    assert!(sent.contains(&format!("authorization: DPoP {CANARY}\r\n")), "{sent}");
+    let claims = proof(&sent);
+    assert_eq!((&claims["htm"], &claims["htu"]), (&"PUT".into(), &upstream.url("/a").into()));
+    assert!(claims["ath"].is_string() && claims.get("nonce").is_none());
+    assert!(!body.contains(CANARY), "the token is covered as ever: {body}");
+}
+
+#[tokio::test]
+async fn a_nonce_is_answered_at_once_where_there_is_no_body_to_repeat() {
+    let upstream = wanting_a_nonce().await;
+    let (attach, _) = bound();
+    let mut request = get(&upstream.url("/events"));
+    request.headers_mut().insert("x-own", HeaderValue::from_static("kept"));
+    let answer = send_bound(&upstream, &attach, request).await;
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.headers().contains_key("dpop-nonce"), "the nonce is the host's business");
+    let requests = upstream.requests();
+    let [first, second] = &requests[..] else { panic!("{requests:?}") };
+    assert!(second.starts_with("GET /events HTTP/1.1\r\n") && second.contains("x-own: kept\r\n"));
+    assert_ne!(proof(first)["jti"], proof(second)["jti"]);
+}
+
+#[tokio::test]
+async fn a_body_is_not_sent_twice_and_the_next_call_knows_the_nonce() {
+    let upstream = wanting_a_nonce().await;
+    let (attach, _) = bound();
+    let post = || Request::builder().method(Method::POST).uri(upstream.url("/")).body(full("once")).unwrap();
+    assert_eq!(send_bound(&upstream, &attach, post()).await.status(), 401);
+    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(send_bound(&upstream, &attach, post()).await.status(), 200);
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_is_never_content_with_a_nonce_is_asked_twice() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Upstream::answering(move |_| {
+        let serial = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let wants = format!("www-authenticate: DPoP error=\"use_dpop_nonce\"\r\ndpop-nonce: n-{serial}\r\n");
+        response("401 Unauthorized", &wants, "")
+    })
+    .await;
+    assert_eq!(send_bound(&upstream, &bound().0, get(&upstream.url("/"))).await.status(), 401);
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_401_of_another_kind_is_the_answer() {
+    for head in ["dpop-nonce: n\r\n", "www-authenticate: DPoP error=\"use_dpop_nonce\"\r\n", ""] {
+        let upstream = Upstream::answering(move |_| response("401 Unauthorized", head, "")).await;
+        assert_eq!(send_bound(&upstream, &bound().0, get(&upstream.url("/"))).await.status(), 401);
+        assert_eq!(upstream.requests().len(), 1, "{head}");
+    }
+}
+
+fn with_key<'a>(destinations: &'a Destinations, placement: Placement, key: &str) -> Passage<'a> {
+    Passage {
+        attach: Some(Attach::Placed(placement, Arc::new(Secret::from_text(key.into())))),
+        ..passage(destinations)
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_arrives_encoded_and_is_covered_where_a_redirect_repeats_it() {
+    const KEY: &str = "AIza/canary+key=&0123";
+    let upstream = Upstream::answering(|request| {
+        let target = request.split(' ').nth(1).unwrap();
+        response("302 Found", &format!("location: https://elsewhere.example{target}\r\n"), request)
+    })
+    .await;
+    let destinations = to(&upstream.url(""));
+    let passage = with_key(&destinations, Placement::query("key").unwrap(), KEY);
+    let response = carry(&client(), passage, get(&upstream.url("/v1/x?q=a"))).await.unwrap();
+    let sent = upstream.requests().remove(0);
+    assert!(sent.starts_with("GET /v1/x?q=a&key=AIza%2Fcanary%2Bkey%3D%260123 HTTP/1.1\r\n"), "{sent}");
+    assert!(!sent.contains("authorization"), "{sent}");
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    assert!(
+        location.starts_with("https://elsewhere.example/v1/x?q=a&key=***") && !location.contains("canary"),
+        "{location}"
+    );
+    let body = text(response).await;
+    assert!(body.contains("&key=***") && !body.contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn a_key_in_a_header_arrives_with_its_prefix_and_is_covered() {
+    const KEY: &str = "k3y\\canary\"0123";
+    let upstream = Upstream::answering(|request| {
+        response("200 OK", "x-api-token: k3y\\canary\"0123\r\n", format!("{:?} {}", KEY, request.to_uppercase()))
+    })
+    .await;
+    let destinations = to(&upstream.url(""));
+    let passage = with_key(&destinations, Placement::header("X-Api-Token", "Token ").unwrap(), KEY);
+    let response = carry(&client(), passage, get(&upstream.url("/"))).await.unwrap();
+    assert!(upstream.requests()[0].contains("x-api-token: Token k3y\\canary\"0123\r\n"));
+    assert_eq!(response.headers()["x-api-token"], "*".repeat(KEY.len()));
+    let body = text(response).await.to_lowercase();
+    assert!(body.contains("token ***") && !body.contains("canary"), "{body}");
+}
+
+#[tokio::test]
+async fn where_the_key_goes_a_guest_puts_nothing() {
+    let upstream = Upstream::answering(|_| response("200 OK", "", "")).await;
+    let destinations = to(&upstream.url(""));
+    let check = async |placement: Placement, request: Request<Body>| {
+        let error = carry(&client(), with_key(&destinations, placement, CANARY), request).await.err().unwrap();
+        assert!(matches!(&error, CarryError::InvalidRequest(why) if why.ends_with("is the host's to set")), "{error}");
+    };
+    let mut own = get(&upstream.url("/"));
+    own.headers_mut().insert("x-figma-token", HeaderValue::from_static("mine"));
+    check(Placement::header("X-Figma-Token", "").unwrap(), own).await;
+    check(Placement::query("key").unwrap(), get(&upstream.url("/?a=b&Key=mine"))).await;
+    check(Placement::query("key").unwrap(), get(&upstream.url("/?%6Bey=mine"))).await;
+    assert_eq!(upstream.connections(), 0);
 }

@@ -3,7 +3,7 @@
 use super::scrub::{Found, Search};
 use zeroize::Zeroizing;
 
-/// Matches a secret whose every byte may stand as itself, as `%41`, as `\u0041`, as `\"` or as `&#65;`, in any mixture.
+/// Matches a secret whose every byte may stand as itself, as `%41`, as `\u0041`, `\x41` or `\"`, or as `&#65;`, in any mixture.
 ///
 /// Wiped when dropped.
 pub(super) struct Escapes {
@@ -12,13 +12,22 @@ pub(super) struct Escapes {
     begins: [bool; 256],
 }
 
-/// How a text begins, compared with one byte of the secret.
-enum Unit {
-    /// It is that byte, in so many bytes of text.
-    Took(usize),
-    /// It is an escape that is cut off.
-    Short,
-    Other,
+/// How a text begins, compared with one byte of the secret. Both can be true: where the secret holds `\`, `\\` is one of
+/// it to JSON and two of it to HTML, and only what follows tells.
+struct Unit {
+    /// With the byte itself.
+    plain: bool,
+    escape: Escape,
+}
+
+/// Whether a text begins with an escape of one byte.
+#[derive(Clone, Copy)]
+enum Escape {
+    /// It does, in so many bytes.
+    Whole(usize),
+    /// With one that is cut off.
+    Cut,
+    None,
 }
 
 /// `&quot;` and `&#x0041;` fit; nothing that stands for one byte is longer.
@@ -35,17 +44,42 @@ impl Escapes {
         Self { secret: Zeroizing::new(secret.to_vec()), begins }
     }
 
-    /// Compares the whole secret with a text from its first byte on.
+    /// Compares the whole secret with a text from its first byte on, as long as there is one way to read it.
     fn compare(&self, text: &[u8], at: usize, last: bool) -> Option<Found> {
         let mut end = at;
         for &byte in self.secret.iter() {
             match unit(&text[end..], byte, last) {
-                Unit::Took(length) => end += length,
-                Unit::Short => return Some(Found::Begun(at)),
-                Unit::Other => return None,
+                Unit { plain: true, escape: Escape::None } => end += 1,
+                Unit { plain: false, escape: Escape::Whole(length) } => end += length,
+                Unit { plain: false, escape: Escape::None } => return None,
+                Unit { .. } => return self.compare_all(text, at, last),
             }
         }
         Some(Found::Whole(at..end))
+    }
+
+    /// Compares in every way to read the text, which no secret makes many of: ways that meet again are one.
+    fn compare_all(&self, text: &[u8], at: usize, last: bool) -> Option<Found> {
+        let (mut ends, mut cut) = (vec![at], false);
+        for &byte in self.secret.iter() {
+            let mut next = Vec::with_capacity(2 * ends.len());
+            for end in ends {
+                let Unit { plain, escape } = unit(&text[end..], byte, last);
+                next.extend(plain.then_some(end + 1));
+                match escape {
+                    Escape::Whole(length) => next.push(end + length),
+                    Escape::Cut => cut = true,
+                    Escape::None => {}
+                }
+            }
+            next.sort_unstable();
+            next.dedup();
+            ends = next;
+        }
+        if cut {
+            return Some(Found::Begun(at));
+        }
+        ends.last().map(|end| Found::Whole(at..*end))
     }
 }
 
@@ -63,48 +97,50 @@ impl Search for Escapes {
     }
 }
 
-/// An escape comes before the byte itself: where the secret holds `\`, `\\` is one of it, not two.
+/// Of the `last` of a text nothing is cut off: it is not an escape.
 fn unit(text: &[u8], byte: u8, last: bool) -> Unit {
     let escape = match text {
-        [] if last => return Unit::Other,
-        [] => return Unit::Short,
-        [b'%', rest @ ..] => hexadecimal(rest, 2, byte).map(|is| if is { 3 } else { 0 }),
-        [b'\\', b'u', rest @ ..] => hexadecimal(rest, 4, byte).map(|is| if is { 6 } else { 0 }),
-        [b'\\', next, ..] => Ok(if *next == byte && b"\"\\/'".contains(next) { 2 } else { 0 }),
-        [b'\\'] => Err(()),
+        [] => Escape::Cut,
+        [b'%', rest @ ..] => hexadecimal(1, rest, 2, byte),
+        [b'\\', b'u', rest @ ..] => hexadecimal(2, rest, 4, byte),
+        [b'\\', b'x', rest @ ..] => hexadecimal(2, rest, 2, byte),
+        [b'\\', next, ..] if *next == byte && byte.is_ascii_punctuation() => Escape::Whole(2),
+        [b'\\'] => Escape::Cut,
         [b'&', ..] => entity(text, byte),
-        _ => Ok(0),
+        _ => Escape::None,
     };
-    match escape {
-        Ok(taken) if taken > 0 => Unit::Took(taken),
-        Err(()) if !last => Unit::Short,
-        _ if text.first() == Some(&byte) => Unit::Took(1),
-        _ => Unit::Other,
+    let escape = match escape {
+        Escape::Cut if last => Escape::None,
+        other => other,
+    };
+    Unit { plain: text.first() == Some(&byte), escape }
+}
+
+/// So many digits after a beginning of this length.
+fn hexadecimal(before: usize, text: &[u8], digits: usize, byte: u8) -> Escape {
+    match text.get(..digits) {
+        None => Escape::Cut,
+        Some(text) if number(text, 16) == Some(u32::from(byte)) => Escape::Whole(before + digits),
+        Some(_) => Escape::None,
     }
 }
 
-/// Whether so many digits are this byte; an error if they are cut off.
-fn hexadecimal(text: &[u8], digits: usize, byte: u8) -> Result<bool, ()> {
-    let text = text.get(..digits).ok_or(())?;
-    Ok(number(text, 16) == Some(u32::from(byte)))
-}
-
-/// The length of an entity, if it is this byte; zero if it is not; an error if it is cut off.
-fn entity(text: &[u8], byte: u8) -> Result<usize, ()> {
+/// HTML's, by name or by number.
+fn entity(text: &[u8], byte: u8) -> Escape {
     let Some(end) = text.iter().take(LONGEST).position(|b| *b == b';') else {
-        return if text.len() < LONGEST { Err(()) } else { Ok(0) };
+        return if text.len() < LONGEST { Escape::Cut } else { Escape::None };
     };
     let value = match &text[1..end] {
-        b"amp" => Some(u32::from(b'&')),
-        b"quot" => Some(u32::from(b'"')),
+        b"amp" | b"AMP" => Some(u32::from(b'&')),
+        b"quot" | b"QUOT" => Some(u32::from(b'"')),
         b"apos" => Some(u32::from(b'\'')),
-        b"lt" => Some(u32::from(b'<')),
-        b"gt" => Some(u32::from(b'>')),
+        b"lt" | b"LT" => Some(u32::from(b'<')),
+        b"gt" | b"GT" => Some(u32::from(b'>')),
         [b'#', b'x' | b'X', digits @ ..] if !digits.is_empty() => number(digits, 16),
         [b'#', digits @ ..] if !digits.is_empty() => number(digits, 10),
         _ => None,
     };
-    Ok(if value == Some(u32::from(byte)) { end + 1 } else { 0 })
+    if value == Some(u32::from(byte)) { Escape::Whole(end + 1) } else { Escape::None }
 }
 
 /// At most six digits, so it cannot overflow.

@@ -43,6 +43,7 @@ pub(super) fn of_identity(name: &HeaderName) -> bool {
             | "api-key"
             | "apikey"
             | "dpop"
+            | "dpop-nonce"
             | "forwarded"
             | "job-token"
             | "ocp-apim-subscription-key"

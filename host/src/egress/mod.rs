@@ -9,17 +9,19 @@ mod destination;
 mod escapes;
 mod fetch;
 mod headers;
+mod placement;
 mod reply;
 mod scrub;
 #[cfg(test)]
 pub(crate) mod testing;
 mod vetting;
 
-pub use carry::{CarryError, Passage, Placement, carry};
+pub use carry::{Attach, CarryError, Passage, carry};
 pub use client::{Client, ClientConfig, ClientError};
 pub use destination::{Destination, Destinations, check_url};
 pub use fetch::{Fetch, FetchError, Fetched};
 pub use headers::forbidden_header;
+pub use placement::Placement;
 pub use reply::ScrubHits;
 pub use scrub::Scrubber;
 

@@ -4,7 +4,7 @@
 use super::operator::Operators;
 use super::problem::Problem;
 use super::site::Site;
-use super::{admin, admin_workloads, consent, grants, invoke, me, metadata, pages, sign_in};
+use super::{admin, admin_keys, admin_workloads, consent, grants, invoke, me, metadata, pages, sign_in};
 use crate::wiring::Host;
 use axum::Router;
 use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
@@ -43,6 +43,8 @@ pub(super) const API: &[Route<Arc<Site>>] = &[
     route("GET", "/healthz", Who::Anybody, || get(healthy)),
     route("GET", "/.well-known/oauth-protected-resource", Who::Anybody, || get(metadata::of_host)),
     route("GET", "/.well-known/oauth-protected-resource/agents/{name}", Who::Anybody, || get(metadata::of_agent)),
+    route("GET", "/.well-known/openid-configuration", Who::Anybody, || get(metadata::of_issuer)),
+    route("GET", "/.well-known/jwks.json", Who::Anybody, || get(metadata::key_set)),
     route("*", "/agents/{name}/invocations", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/", Who::Token, || any(invoke::invoke)),
     route("*", "/agents/{name}/invocations/{*rest}", Who::Token, || any(invoke::invoke)),
@@ -87,6 +89,10 @@ pub(super) const ADMIN: &[Route<Operators>] = &[
     route("GET", "/v1/grants", Who::Operator, || get(admin::grants)),
     route("DELETE", "/v1/grants/{id}", Who::Operator, || delete(admin::revoke)),
     route("GET", "/v1/audit", Who::Operator, || get(admin::audit)),
+    route("GET", "/v1/keys", Who::Operator, || get(admin_keys::list)),
+    route("POST", "/v1/keys", Who::Operator, || post(admin_keys::create)),
+    route("POST", "/v1/keys/{id}/disable", Who::Operator, || post(admin_keys::disable)),
+    route("DELETE", "/v1/keys/{id}", Who::Operator, || delete(admin_keys::remove)),
 ];
 
 /// What callers and browsers reach.

@@ -111,7 +111,7 @@ pub(super) async fn deploy(
         name,
         digest,
         publisher: wishes.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
     };
     let deed = async {
         let components = host.components.clone();
@@ -215,7 +215,7 @@ pub(super) async fn create(State(Operators(host)): State<Operators>, operator: O
     let new = NewWorkload {
         name: wanted.name,
         publisher: wanted.publisher,
-        by: operator.name().to_owned(),
+        by: operator.name(),
         allowed_return_urls: wanted.allowed_return_urls,
         tags: wanted.tags,
     };
@@ -305,6 +305,7 @@ pub(super) struct Asked {
     subject: Option<String>,
     action: Option<String>,
     decision: Option<Decision>,
+    caller: Option<String>,
     /// Milliseconds since 1970.
     since: Option<u64>,
     limit: Option<usize>,
@@ -317,7 +318,8 @@ pub(super) async fn audit(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
     let Query(asked) = asked.map_err(|error| {
-        let allowed = "filter by `agent`, `subject`, `action`, `decision`, `since` (milliseconds) and `limit`";
+        let allowed =
+            "filter by `agent`, `subject`, `action`, `decision`, `caller`, `since` (milliseconds) and `limit`";
         Problem::bad_request(format!("{allowed}: {}", error.body_text()))
     })?;
     let filter = Filter {
@@ -325,6 +327,7 @@ pub(super) async fn audit(
         subject: asked.subject,
         action: asked.action,
         decision: asked.decision,
+        caller: asked.caller,
         since: asked.since.map(Timestamp::from_millis),
         limit: asked.limit.unwrap_or(0).min(MOST_RECORDS),
     };

@@ -1,4 +1,5 @@
-//! RFC 9728: which identity providers' tokens are accepted where. Told to anybody, since a caller without a token needs it.
+//! What anybody may know: which identity providers' tokens are accepted where (RFC 9728), since a caller without a token
+//! needs it; and how to check what this host says of its workloads (OIDC Discovery §4, RFC 7517 §5).
 
 use super::problem::Problem;
 use super::site::Site;
@@ -6,11 +7,16 @@ use crate::identity::Authorizer;
 use crate::ids::AgentName;
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::{HeaderName, header};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// Short enough that a new key is known in time; long enough that nobody has to ask for every token.
+const CACHED: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
 
 /// Where the metadata of an agent, or of the host, is (RFC 9728 §3.1).
 pub(super) fn url(origin: &str, name: Option<&AgentName>) -> String {
@@ -31,6 +37,16 @@ pub(super) async fn of_agent(State(site): State<Arc<Site>>, Path(name): Path<Str
     let name = AgentName::parse(&name)?;
     let authorizer = site.authorizer(&name).ok_or_else(Problem::not_found)?;
     Ok(Json(document(format!("{}/agents/{name}", site.origin), authorizer)))
+}
+
+/// The host as an issuer.
+pub(super) async fn of_issuer(State(site): State<Arc<Site>>) -> impl IntoResponse {
+    (CACHED, Json(site.host.issuer.discovery()))
+}
+
+/// The keys with which it signs.
+pub(super) async fn key_set(State(site): State<Arc<Site>>) -> impl IntoResponse {
+    (CACHED, Json(site.host.issuer.key_set()))
 }
 
 fn document(resource: String, authorizer: &Authorizer) -> Value {

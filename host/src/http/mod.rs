@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod admin_keys;
 mod admin_workloads;
 mod body;
 mod consent;

@@ -1,6 +1,7 @@
 //! Who is at the other end of the operators' socket.
 
 use super::problem::Problem;
+use crate::access::Caller;
 use crate::audit::Actor;
 use crate::wiring::Host;
 use axum::extract::FromRequestParts;
@@ -11,23 +12,28 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Operators(pub(super) Arc<Host>);
 
-/// An account of this machine, as the kernel says it (`SO_PEERCRED`). Put into each request by the server of the socket.
+/// An account of this machine, as the kernel says it. Put into each request by the server of the socket.
 #[derive(Clone, Debug)]
-pub(super) struct Operator(String);
+pub(super) struct Operator(Arc<Caller>);
 
 impl Operator {
-    /// By the peer's user id.
-    pub(super) fn of_uid(uid: u32) -> Self {
-        Self(format!("uid:{uid}"))
+    /// At the other end of this connection; none where that is nobody who operates this host.
+    pub(super) fn at(stream: &tokio::net::UnixStream) -> Option<Self> {
+        Caller::at_socket(stream).map(Self)
     }
 
-    /// As it stands in the directory and in the audit trail.
-    pub(super) fn name(&self) -> &str {
+    /// Who calls, for [`Caller::may`].
+    pub(super) fn caller(&self) -> &Arc<Caller> {
         &self.0
     }
 
+    /// As it stands in the directory and in the audit trail.
+    pub(super) fn name(&self) -> String {
+        self.0.to_string()
+    }
+
     pub(super) fn actor(&self) -> Actor {
-        Actor::operator(self.name())
+        self.0.actor()
     }
 }
 

@@ -3,6 +3,7 @@
 //! 401 for a missing or bad credential, 404 for what is not yours to know, 403 for what you may see but not do. A detail
 //! says what to do next; the reason behind it goes to the log and the audit trail.
 
+use crate::access::{Forbidden, KeysError};
 use crate::audit::Unwritable;
 use crate::consent::ConsentError;
 use crate::directory::{ChangeError, Unresolved};
@@ -178,6 +179,27 @@ fn log(what: &'static str, error: &dyn std::error::Error) {
 impl From<Unwritable> for Problem {
     fn from(error: Unwritable) -> Self {
         unavailable("nothing is done that cannot be written down", &error)
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(error: Forbidden) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not yours to do", error.to_string())
+    }
+}
+
+impl From<KeysError> for Problem {
+    fn from(error: KeysError) -> Self {
+        let detail = error.to_string();
+        match &error {
+            KeysError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here", detail),
+            KeysError::Name => Self::bad_request(detail),
+            KeysError::TooMany => Self::new(StatusCode::CONFLICT, "conflict", "there are too many", detail),
+            KeysError::MoreThanYours => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not yours to do", detail)
+            }
+            KeysError::OtherPermission(_) | KeysError::Seal { .. } | KeysError::Store(_) => Self::storage_of(&error),
+        }
     }
 }
 

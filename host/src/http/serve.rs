@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -221,21 +221,10 @@ async fn accept_operators(server: &Server, in_flight: &GracefulShutdown, listene
     loop {
         let accept = || async { listener.accept().await.map(|(stream, _)| (stream, nowhere)) };
         let (stream, permit, _) = next(&room, accept).await;
-        if let Some(operator) = operator(&stream) {
+        if let Some(operator) = Operator::at(&stream) {
             server.spawn(in_flight, stream, router.clone(), operator, permit);
         }
     }
-}
-
-/// The account at the other end. The socket's mode lets in no other than ours and root; the kernel's word is taken
-/// besides, in case somebody changes the mode.
-fn operator(stream: &UnixStream) -> Option<Operator> {
-    let uid = stream.peer_cred().ok()?.uid();
-    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
-        return Some(Operator::of_uid(uid));
-    }
-    tracing::warn!(uid, "another account tried the operators' socket");
-    None
 }
 
 /// The socket, for this account alone. One that a host left behind is replaced; one that a host answers at is not.

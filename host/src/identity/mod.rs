@@ -10,6 +10,7 @@ mod cache;
 mod documents;
 mod host;
 mod issued;
+mod issuer;
 mod jwks;
 mod key;
 mod precheck;
@@ -19,6 +20,7 @@ mod strict;
 mod user;
 mod verify;
 mod wat;
+mod workload;
 #[cfg(test)]
 mod wycheproof;
 
@@ -27,9 +29,11 @@ pub use authorizer::{Authorizer, ClaimRule, Condition, IssuerRule};
 pub use binding::Binding;
 pub use host::{HostKey, HostKeyError};
 pub use issued::{IssuedFacts, IssuedWats, PresentedWat, RunsHere};
+pub use issuer::{AssertError, DIGEST_CLAIM, IssuerError, LONGEST_WORKLOAD_TOKEN, WorkloadIssuer};
 pub use jwks::Documents;
 pub use precheck::TokenType;
 pub use rejected::Rejected;
 pub use user::{AssertedUser, NotAsserted, User};
 pub use verify::{Bearer, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};
+pub use workload::Workload;

@@ -1,7 +1,8 @@
 //! Sending a browser to a provider, and what the callback may say.
 
 use super::client::OAuthError;
-use super::provider::{Provider, RESERVED};
+use super::more::{More, Proofs, reserved};
+use super::provider::Provider;
 use crate::ids::{Scopes, sha256};
 use crate::secret::Secret;
 use base64::Engine as _;
@@ -20,6 +21,10 @@ pub struct AuthorizationRequest {
     pub scopes: Scopes,
     /// For a sign-in (OIDC Core §3.1.2.1).
     pub nonce: Option<String>,
+    /// What the agent asked for beyond scopes.
+    pub more: More,
+    /// The user decides anew, whatever the provider remembers: [`Provider::force_parameters`] are added.
+    pub force: bool,
 }
 
 /// Proof Key for Code Exchange (RFC 7636), S256 only.
@@ -70,11 +75,20 @@ pub(super) fn check_issuer(expected: Option<&str>, required: bool, iss: Option<&
     }
 }
 
-/// The URL of RFC 6749 §4.1.1. Ours come first; what the operator added follows; neither appears twice.
-pub(super) fn url(provider: &Provider, endpoint: &Url, request: &AuthorizationRequest) -> Result<Url, OAuthError> {
-    let taken = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
-    let added = provider.authorize_parameters.iter().map(|(name, _)| name.as_str().into());
-    if let Some(name) = endpoint.query_pairs().map(|(name, _)| name).chain(added).find(|name| taken(name)) {
+/// What an authorization request says, in order.
+pub(super) type Parameters = Vec<(String, String)>;
+
+/// The parameters of RFC 6749 §4.1.1. Ours come first; what the operator added follows, then what the agent added; none
+/// appears twice, but `resource` and `audience`.
+pub(super) fn parameters(
+    provider: &Provider,
+    endpoint: &Url,
+    proofs: Proofs<'_>,
+    request: &AuthorizationRequest,
+) -> Result<Parameters, OAuthError> {
+    let forced: &[_] = if request.force { &provider.force_parameters } else { &[] };
+    let configured = provider.authorize_parameters.iter().chain(forced).map(|(name, _)| name.as_str().into());
+    if let Some(name) = endpoint.query_pairs().map(|(name, _)| name).chain(configured).find(|name| reserved(name)) {
         return Err(OAuthError::Configuration(format!(
             "provider `{}`: the parameter `{}` is set by the host; remove it",
             provider.name,
@@ -82,26 +96,57 @@ pub(super) fn url(provider: &Provider, endpoint: &Url, request: &AuthorizationRe
         )));
     }
     let state = request.state.expose_text().ok_or_else(|| OAuthError::Configuration("the state is not text".into()))?;
-    let mut url = endpoint.clone();
-    {
-        let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &provider.client_id)
-            .append_pair("redirect_uri", &request.redirect_uri)
-            .append_pair("state", state)
-            .append_pair("code_challenge", &request.pkce_challenge)
-            .append_pair("code_challenge_method", "S256");
-        if let Some(scope) = provider.scope_parameter(&request.scopes) {
-            query.append_pair("scope", &scope);
-        }
-        if let Some(nonce) = &request.nonce {
-            query.append_pair("nonce", nonce);
-        }
-        for resource in &provider.resource {
-            query.append_pair("resource", resource);
-        }
-        query.extend_pairs(&provider.authorize_parameters);
+    let mut all = Parameters::new();
+    let mut add = |name: &str, value: &str| all.push((name.to_owned(), value.to_owned()));
+    add("response_type", "code");
+    add("client_id", &provider.client_id);
+    add("redirect_uri", &request.redirect_uri);
+    add("state", state);
+    add("code_challenge", &request.pkce_challenge);
+    add("code_challenge_method", "S256");
+    if let Some(scope) = provider.scope_text(request.scopes.iter().chain(&provider.offline_scope)) {
+        add(provider.vendor.quirks().scope_parameter.as_deref().unwrap_or("scope"), &scope);
     }
-    Ok(url)
+    if let Some(nonce) = &request.nonce {
+        add("nonce", nonce);
+    }
+    if let Some(prover) = proofs.dpop {
+        add("dpop_jkt", &prover.key().jkt());
+    }
+    let more = &request.more;
+    for resource in more.resources_of(provider) {
+        add("resource", resource);
+    }
+    for (name, value) in &provider.authorize_parameters {
+        if !forced.iter().any(|(other, _)| other == name) {
+            add(name, value);
+        }
+    }
+    forced.iter().for_each(|(name, value)| add(name, value));
+    let taken = |all: &Parameters, name: &str| {
+        all.iter().any(|(known, _)| known == name) || endpoint.query_pairs().any(|(known, _)| known == name)
+    };
+    if !taken(&all, "audience") {
+        all.extend(more.audiences.iter().map(|audience| ("audience".to_owned(), audience.clone())));
+    }
+    for (name, value) in &more.parameters {
+        if !taken(&all, name) {
+            all.push((name.clone(), value.clone()));
+        }
+    }
+    Ok(all)
+}
+
+/// With all of it in the URL.
+pub(super) fn url(endpoint: &Url, parameters: &Parameters) -> Url {
+    let mut url = endpoint.clone();
+    url.query_pairs_mut().extend_pairs(parameters);
+    url
+}
+
+/// With a reference to what was pushed, and nothing else (RFC 9126 §4).
+pub(super) fn by_reference(provider: &Provider, endpoint: &Url, request_uri: &str) -> Url {
+    let mut url = endpoint.clone();
+    url.query_pairs_mut().append_pair("client_id", &provider.client_id).append_pair("request_uri", request_uri);
+    url
 }

@@ -1,9 +1,11 @@
-use super::super::{Pkce, ProviderError};
+use super::super::{ClientAuthentication, Pkce, ProviderError};
 use super::*;
 use crate::clock::Timestamp;
 use crate::egress::testing::{Upstream, response};
 use crate::egress::{ClientConfig, Destinations};
 use crate::ids::{Issuer, Scope, Scopes};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,35 +18,27 @@ fn secret(text: &str) -> Arc<Secret> {
 }
 
 fn provider(endpoints: Endpoints) -> Provider {
-    Provider {
-        name: "third".parse().unwrap(),
-        display_name: "Third".into(),
-        endpoints,
-        client_id: "client:1".into(),
-        client_authentication: ClientAuthentication::Basic(secret("s e+c:ret%")),
-        scopes: Scopes::default(),
-        destinations: Destinations::default(),
-        authorize_parameters: vec![],
-        resource: vec![],
-        scope_separator: ' ',
-        offline_scope: None,
-    }
+    let authentication = ClientAuthentication::Basic(secret("s e+c:ret%"));
+    Provider::new("third".parse().unwrap(), endpoints, "client:1", authentication)
 }
 
 /// Static endpoints on one upstream: `/authorize`, `/token`, `/revoke`.
 fn fixed(base: &str) -> Endpoints {
     let url = |path: &str| Url::parse(&format!("{base}{path}")).unwrap();
-    Endpoints::Static {
-        issuer: None,
-        authorization: url("/authorize"),
-        token: url("/token"),
-        revocation: Some(url("/revoke")),
-    }
+    let server = Server::new(Some(url("/authorize")), url("/token"));
+    Endpoints::Static(Arc::new(Server { revocation: Some(url("/revoke")), ..server }))
+}
+
+/// Static endpoints, to change something about them.
+fn server(endpoints: &mut Endpoints) -> &mut Server {
+    let Endpoints::Static(server) = endpoints else { panic!("it is discovered") };
+    Arc::make_mut(server)
 }
 
 fn oauth() -> (Arc<OAuth>, Clock) {
     let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
-    (OAuth::new(Client::new(&ClientConfig::development()).unwrap(), clock.clone()), clock)
+    let client = Client::new(&ClientConfig::development()).unwrap();
+    (OAuth::new(client, super::super::authentication::tests::issuer(), clock.clone()), clock)
 }
 
 fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {
@@ -54,6 +48,8 @@ fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {
         pkce_challenge: "ch".into(),
         scopes: Scopes::parse(scopes.iter().copied()).unwrap(),
         nonce: nonce.map(str::to_owned),
+        more: More::default(),
+        force: false,
     }
 }
 
@@ -78,13 +74,11 @@ fn form_is(request: &str, expect: &[(&str, &[&str])]) {
 async fn an_authorization_url_holds_every_parameter_once() {
     let (oauth, _) = oauth();
     let mut provider = provider(fixed("https://third.example"));
-    if let Endpoints::Static { authorization, .. } = &mut provider.endpoints {
-        authorization.set_query(Some("tenant=7"));
-    }
+    server(&mut provider.endpoints).authorization.as_mut().unwrap().set_query(Some("tenant=7"));
     provider.offline_scope = Some(Scope::parse("offline_access").unwrap());
     provider.resource = vec!["https://api.example/".into()];
     provider.authorize_parameters = vec![("prompt".into(), "consent".into())];
-    let url = oauth.authorization_url(&provider, &request(&["b", "a"], Some("n"))).await.unwrap();
+    let url = oauth.authorization_url(&provider, Proofs::default(), &request(&["b", "a"], Some("n"))).await.unwrap();
     assert!(url.as_str().starts_with("https://third.example/authorize?tenant=7&response_type=code&"), "{url}");
     let pairs: Vec<(String, String)> = url.query_pairs().map(|(n, v)| (n.into(), v.into())).collect();
     let expect = [
@@ -103,10 +97,10 @@ async fn an_authorization_url_holds_every_parameter_once() {
     assert_eq!(pairs, expect.map(|(n, v)| (n.to_owned(), v.to_owned())));
 
     provider.scope_separator = ',';
-    let url = oauth.authorization_url(&provider, &request(&["b", "a"], None)).await.unwrap();
+    let url = oauth.authorization_url(&provider, Proofs::default(), &request(&["b", "a"], None)).await.unwrap();
     assert!(url.as_str().contains("scope=a%2Cb%2Coffline_access"), "{url}");
     provider.offline_scope = None;
-    let url = oauth.authorization_url(&provider, &request(&[], None)).await.unwrap();
+    let url = oauth.authorization_url(&provider, Proofs::default(), &request(&[], None)).await.unwrap();
     assert!(!url.as_str().contains("scope="), "{url}");
 }
 
@@ -118,11 +112,9 @@ async fn no_configuration_overrides_our_parameters() {
         let mut added = provider(fixed("https://third.example"));
         added.authorize_parameters = vec![(name.clone(), "mine".into())];
         let mut queried = provider(fixed("https://third.example"));
-        if let Endpoints::Static { authorization, .. } = &mut queried.endpoints {
-            authorization.set_query(Some(&format!("{name}=mine")));
-        }
+        server(&mut queried.endpoints).authorization.as_mut().unwrap().set_query(Some(&format!("{name}=mine")));
         for provider in [added, queried] {
-            let outcome = oauth.authorization_url(&provider, &request(&[], None)).await;
+            let outcome = oauth.authorization_url(&provider, Proofs::default(), &request(&[], None)).await;
             assert!(matches!(outcome, Err(OAuthError::Configuration(why)) if why.contains(&name)), "{name}");
             assert!(matches!(provider.check(), Err(ProviderError::Reserved { parameter, .. }) if parameter == name));
         }
@@ -164,7 +156,8 @@ async fn a_code_is_exchanged_with_its_verifier() {
     let mut provider = provider(fixed(&upstream.url("")));
     provider.resource = vec!["https://a.example/".into(), "https://b.example/".into()];
     let (code, verifier) = (secret("co&de"), secret("ver"));
-    let tokens = oauth.exchange(&provider, &code, &verifier, "https://host.example/cb").await.unwrap();
+    let tokens =
+        oauth.exchange(&provider, Proofs::default(), &code, &verifier, "https://host.example/cb").await.unwrap();
     assert_eq!(tokens.access.expose(), b"at");
     assert_eq!(tokens.expires_in, Some(Duration::from_secs(60)));
 
@@ -195,10 +188,10 @@ async fn a_client_proves_itself_as_configured() {
     let common: [(&str, &[&str]); 3] =
         [("grant_type", &["refresh_token"]), ("refresh_token", &["rt"]), ("client_id", &["client:1"])];
     provider.client_authentication = ClientAuthentication::None;
-    oauth.refresh(&provider, &secret("rt")).await.unwrap();
+    oauth.refresh(&provider, Proofs::default(), &secret("rt")).await.unwrap();
     form_is(&upstream.requests()[0], &common);
     provider.client_authentication = ClientAuthentication::Post(secret("shh"));
-    oauth.refresh(&provider, &secret("rt")).await.unwrap();
+    oauth.refresh(&provider, Proofs::default(), &secret("rt")).await.unwrap();
     form_is(&upstream.requests()[1], &[&common[..], &[("client_secret", &["shh"][..])]].concat());
     assert!(!upstream.requests().iter().any(|request| request.contains("authorization:")));
 }
@@ -221,7 +214,7 @@ async fn a_failing_token_endpoint_is_told_apart() {
     .await;
     let (oauth, _) = oauth();
     let provider = provider(fixed(&upstream.url("")));
-    let ask = async |token: &str| oauth.refresh(&provider, &secret(token)).await.err().unwrap();
+    let ask = async |token: &str| oauth.refresh(&provider, Proofs::default(), &secret(token)).await.err().unwrap();
     assert_eq!(ask("gone").await, OAuthError::GrantGone);
     // The description repeats the token.
     assert!(
@@ -250,19 +243,27 @@ async fn a_revocation_is_told_or_cannot_be() {
     let mut provider = provider(fixed(&upstream.url("")));
     for (token, expect) in [("known", Revoked::Told), ("unsupported", Revoked::NoEndpoint), ("expired", Revoked::Told)]
     {
-        assert_eq!(oauth.revoke(&provider, &secret(token), "refresh_token").await, Ok(expect), "{token}");
+        assert_eq!(
+            oauth.revoke(&provider, Proofs::default(), &secret(token), "refresh_token").await,
+            Ok(expect),
+            "{token}"
+        );
     }
     form_is(&upstream.requests()[0], &[("token", &["known"]), ("token_type_hint", &["refresh_token"])]);
     assert!(upstream.requests()[0].starts_with("POST /revoke "));
     assert!(matches!(
-        oauth.revoke(&provider, &secret("refused"), "access_token").await,
+        oauth.revoke(&provider, Proofs::default(), &secret("refused"), "access_token").await,
         Err(OAuthError::Refused { .. })
     ));
-    assert!(matches!(oauth.revoke(&provider, &secret("down"), "access_token").await, Err(OAuthError::Unreachable(_))));
-    if let Endpoints::Static { revocation, .. } = &mut provider.endpoints {
-        *revocation = None;
-    }
-    assert_eq!(oauth.revoke(&provider, &secret("known"), "refresh_token").await, Ok(Revoked::NoEndpoint));
+    assert!(matches!(
+        oauth.revoke(&provider, Proofs::default(), &secret("down"), "access_token").await,
+        Err(OAuthError::Unreachable(_))
+    ));
+    server(&mut provider.endpoints).revocation = None;
+    assert_eq!(
+        oauth.revoke(&provider, Proofs::default(), &secret("known"), "refresh_token").await,
+        Ok(Revoked::NoEndpoint)
+    );
     assert_eq!(upstream.connections(), 5);
 }
 
@@ -293,7 +294,7 @@ async fn a_document_is_asked_for_once_in_ten_minutes_and_used_for_a_day_without_
     let (upstream, endpoints) = issuer("/t/.well-known/openid-configuration", "", Arc::clone(&down)).await;
     let (oauth, clock) = oauth();
     let provider = provider(endpoints);
-    let ask = async || oauth.authorization_url(&provider, &request(&[], None)).await;
+    let ask = async || oauth.authorization_url(&provider, Proofs::default(), &request(&[], None)).await;
     for _ in 0..3 {
         assert!(ask().await.unwrap().as_str().starts_with(&upstream.url("/a?response_type=code")));
     }
@@ -319,7 +320,7 @@ async fn a_document_may_be_at_either_place() {
     let up = Arc::new(AtomicUsize::new(0));
     let (upstream, endpoints) = issuer("/.well-known/oauth-authorization-server/t", "", up).await;
     let (oauth, _) = oauth();
-    oauth.authorization_url(&provider(endpoints), &request(&[], None)).await.unwrap();
+    oauth.authorization_url(&provider(endpoints), Proofs::default(), &request(&[], None)).await.unwrap();
     assert_eq!(upstream.connections(), 2);
 }
 
@@ -344,9 +345,7 @@ async fn a_callback_names_the_issuer_that_was_asked() {
     assert!(oauth.check_callback_issuer(&fixed, None).await.is_ok());
     let unknown = oauth.check_callback_issuer(&fixed, Some("https://third.example")).await;
     assert!(matches!(unknown, Err(CallbackError::Unknown(_))));
-    if let Endpoints::Static { issuer, .. } = &mut fixed.endpoints {
-        *issuer = Some(Issuer::parse("https://third.example").unwrap());
-    }
+    server(&mut fixed.endpoints).issuer = Some(Issuer::parse("https://third.example").unwrap());
     assert!(oauth.check_callback_issuer(&fixed, Some("https://third.example")).await.is_ok());
     assert!(oauth.check_callback_issuer(&fixed, Some("https://third.example/")).await.is_err());
 }

@@ -1,6 +1,7 @@
 //! What a provider says about itself (OIDC Discovery §4, RFC 8414 §3): believed only where it names the configured issuer.
 
 use super::client::OAuthError;
+use super::server::{Server, places};
 use crate::clock::{Clock, Timestamp};
 use crate::egress::{Client, Fetch, check_url};
 use crate::ids::{Issuer, Malformed};
@@ -10,16 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use url::Url;
 
-/// What we use of a discovery document. Algorithms are not among it: those are the operator's to choose.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Metadata {
-    pub(super) authorization: Url,
-    pub(super) token: Url,
-    pub(super) revocation: Option<Url>,
-    /// Callbacks always name their issuer (RFC 9207 §3).
-    pub(super) callback_issuer: bool,
-}
-
 /// Documents by issuer: fresh for ten minutes, usable for a day while the provider cannot be asked.
 pub(super) struct Discovery {
     client: Arc<Client>,
@@ -28,7 +19,7 @@ pub(super) struct Discovery {
 }
 
 struct Known {
-    metadata: Arc<Metadata>,
+    server: Arc<Server>,
     fetched_at: Timestamp,
     /// Not before: a provider that is down is not asked with every call.
     ask_at: Timestamp,
@@ -44,20 +35,20 @@ impl Discovery {
     }
 
     /// The document of an issuer, from memory while it is fresh.
-    pub(super) async fn metadata(&self, issuer: &Issuer) -> Result<Arc<Metadata>, OAuthError> {
+    pub(super) async fn server(&self, issuer: &Issuer) -> Result<Arc<Server>, OAuthError> {
         let now = self.clock.now();
         if let Some(known) = self.known().get(issuer)
             && now < known.ask_at
             && now.since(known.fetched_at) < USABLE
         {
-            return Ok(Arc::clone(&known.metadata));
+            return Ok(Arc::clone(&known.server));
         }
         match self.ask(issuer).await {
-            Ok(metadata) => {
-                let metadata = Arc::new(metadata);
-                let known = Known { metadata: Arc::clone(&metadata), fetched_at: now, ask_at: now.plus(FRESH) };
+            Ok(server) => {
+                let server = Arc::new(server);
+                let known = Known { server: Arc::clone(&server), fetched_at: now, ask_at: now.plus(FRESH) };
                 self.known().insert(issuer.clone(), known);
-                Ok(metadata)
+                Ok(server)
             }
             Err(error) => {
                 let mut all = self.known();
@@ -67,14 +58,34 @@ impl Discovery {
                     .ok_or_else(|| error.clone())?;
                 tracing::warn!(%issuer, %error, "discovery failed; the last document is used on");
                 known.ask_at = now.plus(AGAIN);
-                Ok(Arc::clone(&known.metadata))
+                Ok(Arc::clone(&known.server))
             }
         }
     }
 
+    /// The issuer that the document at this place names, if that place is one of its own.
+    pub(super) async fn issuer_at(&self, place: &Url) -> Result<Issuer, OAuthError> {
+        let fetched = self.client.fetch(Fetch::get(place.clone())).await.map_err(unreachable)?;
+        if fetched.status != StatusCode::OK {
+            return Err(OAuthError::Unreachable(format!("`{place}` answered {}", fetched.status.as_u16())));
+        }
+        let unreadable = |what: &str| OAuthError::Unreadable(format!("the discovery document at `{place}` {what}"));
+        let document: Document = serde_json::from_slice(&fetched.body).map_err(|_| unreadable("cannot be read"))?;
+        let issuer = Issuer::parse(&document.issuer).map_err(|_| unreadable("names no issuer"))?;
+        if !places(issuer.as_str()).is_ok_and(|places| places.contains(place)) {
+            return Err(unreadable(&format!(
+                "names the issuer `{}`, whose document stands elsewhere; configure its own place, or static endpoints",
+                shown(issuer.as_str())
+            )));
+        }
+        parse(&issuer, &fetched.body)?;
+        Ok(issuer)
+    }
+
     /// OIDC's place first, then RFC 8414's where the first has nothing.
-    async fn ask(&self, issuer: &Issuer) -> Result<Metadata, OAuthError> {
-        let [openid, oauth] = places(issuer)?;
+    async fn ask(&self, issuer: &Issuer) -> Result<Server, OAuthError> {
+        let [openid, oauth] = places(issuer.as_str())
+            .map_err(|why| OAuthError::Configuration(format!("the issuer `{issuer}` cannot be asked: {why}")))?;
         let mut fetched = self.client.fetch(Fetch::get(openid)).await.map_err(unreachable)?;
         if fetched.status.is_client_error() {
             fetched = self.client.fetch(Fetch::get(oauth)).await.map_err(unreachable)?;
@@ -98,34 +109,23 @@ fn unreachable(error: crate::egress::FetchError) -> OAuthError {
     OAuthError::Unreachable(format!("discovery failed: {error}"))
 }
 
-/// `{issuer}/.well-known/openid-configuration` (OIDC Discovery §4.1) and
-/// `{origin}/.well-known/oauth-authorization-server{path}` (RFC 8414 §3.1).
-fn places(issuer: &Issuer) -> Result<[Url; 2], OAuthError> {
-    let wrong = |reason: String| OAuthError::Configuration(format!("the issuer `{issuer}` cannot be asked: {reason}"));
-    let base = Url::parse(issuer.as_str()).map_err(|error| wrong(error.to_string()))?;
-    check_url(&base).map_err(|Malformed(reason)| wrong(reason))?;
-    if base.query().is_some() {
-        return Err(wrong("it has a query".into()));
-    }
-    let path = base.path().trim_end_matches('/').to_owned();
-    let mut openid = base.clone();
-    openid.set_path(&format!("{path}/.well-known/openid-configuration"));
-    let mut oauth = base;
-    oauth.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-    Ok([openid, oauth])
-}
-
 #[derive(serde::Deserialize)]
 struct Document {
     issuer: String,
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+    #[serde(default)]
+    dpop_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
 
-pub(super) fn parse(issuer: &Issuer, body: &[u8]) -> Result<Metadata, OAuthError> {
+pub(super) fn parse(issuer: &Issuer, body: &[u8]) -> Result<Server, OAuthError> {
     let unreadable = |what: String| OAuthError::Unreadable(format!("the discovery document of `{issuer}` {what}"));
     // serde_json's message could quote the document, so only the place is told.
     let document: Document = serde_json::from_slice(body)
@@ -143,13 +143,24 @@ pub(super) fn parse(issuer: &Issuer, body: &[u8]) -> Result<Metadata, OAuthError
         Ok(Some(url))
     };
     let missing = |name: &str| unreadable(format!("has no `{name}`; configure static endpoints"));
-    Ok(Metadata {
-        authorization: endpoint("authorization_endpoint", document.authorization_endpoint)?
-            .ok_or_else(|| missing("authorization_endpoint"))?,
+    let server = Server {
+        issuer: Some(issuer.clone()),
+        authorization: endpoint("authorization_endpoint", document.authorization_endpoint)?,
         token: endpoint("token_endpoint", document.token_endpoint)?.ok_or_else(|| missing("token_endpoint"))?,
         revocation: endpoint("revocation_endpoint", document.revocation_endpoint)?,
+        device_authorization: endpoint("device_authorization_endpoint", document.device_authorization_endpoint)?,
+        pushed_authorization: endpoint(
+            "pushed_authorization_request_endpoint",
+            document.pushed_authorization_request_endpoint,
+        )?,
+        requires_pushed: document.require_pushed_authorization_requests,
         callback_issuer: document.authorization_response_iss_parameter_supported,
-    })
+        dpop: document.dpop_signing_alg_values_supported.iter().any(|name| name == "ES256"),
+    };
+    if server.requires_pushed && server.pushed_authorization.is_none() {
+        return Err(missing("pushed_authorization_request_endpoint"));
+    }
+    Ok(server)
 }
 
 /// A stranger's text, fit for a message.

@@ -1,19 +1,25 @@
 //! A credential provider, as the operator configured it.
 
+use super::authentication::ClientAuthentication;
+use super::behalf::OnBehalfOf;
+use super::more::{check_resource, reserved};
+use super::server::{Endpoints, places};
+use super::vendor::Vendor;
 use crate::egress::{Destinations, check_url};
-use crate::ids::{Issuer, Malformed, ProviderName, Scope, Scopes};
-use crate::secret::Secret;
-use std::sync::Arc;
+use crate::ids::{Malformed, ProviderName, Scope, Scopes};
 use url::Url;
 
 /// How to get resource tokens from one third party.
 ///
 /// No `Debug`: it holds the client secret.
+#[derive(Clone)]
 pub struct Provider {
     /// The operator's name for it.
     pub name: ProviderName,
     /// For people.
     pub display_name: String,
+    /// Whose service it is, which decides how its answers are read.
+    pub vendor: Vendor,
     /// Where to ask.
     pub endpoints: Endpoints,
     /// Our name there.
@@ -26,54 +32,44 @@ pub struct Provider {
     pub destinations: Destinations,
     /// Added to the authorization URL, such as `access_type=offline`. They never replace our own parameters.
     pub authorize_parameters: Vec<(String, String)>,
+    /// These instead of those of the same name when the user has to decide anew, such as `prompt=login`.
+    pub force_parameters: Vec<(String, String)>,
     /// Resource indicators (RFC 8707 §2), sent with every request.
     pub resource: Vec<String>,
     /// A space (RFC 6749 §3.3), or what this provider uses instead.
     pub scope_separator: char,
     /// Asked for along with the others, such as `offline_access`, and not counted among them.
     pub offline_scope: Option<Scope>,
+    /// How it takes a user's own token. None: it does not.
+    pub on_behalf_of: Option<OnBehalfOf>,
+    /// Whether authorization requests are left at the provider before the browser goes (RFC 9126).
+    pub pushed_authorization: When,
+    /// Whether tokens are bound to a key of ours (RFC 9449).
+    pub dpop: When,
+    /// How users agree.
+    pub consent: ConsentBy,
 }
 
-/// Where a provider is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one per provider, never moved about")]
-pub enum Endpoints {
-    /// In its discovery document (OIDC Discovery §4, RFC 8414 §3).
-    Discovery {
-        /// Compared byte for byte with what the document says.
-        issuer: Issuer,
-    },
-    /// In the configuration.
-    Static {
-        /// What its callbacks name as `iss` (RFC 9207), if they do.
-        issuer: Option<Issuer>,
-        /// Where browsers go.
-        authorization: Url,
-        /// Where codes and refresh tokens go.
-        token: Url,
-        /// Where tokens are revoked, if that is possible.
-        revocation: Option<Url>,
-    },
+/// When something is done that a provider need not offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Not even where it is offered.
+    Never,
+    /// Where the provider's description says that it can.
+    #[default]
+    Offered,
+    /// Always; a provider that cannot is not used.
+    Always,
 }
 
-/// How we prove to a provider who we are (RFC 6749 §2.3).
-#[derive(Clone)]
-pub enum ClientAuthentication {
-    /// `client_secret_basic`.
-    Basic(Arc<Secret>),
-    /// `client_secret_post`.
-    Post(Arc<Secret>),
-    /// A public client: PKCE alone.
-    None,
-}
-
-impl ClientAuthentication {
-    pub(super) fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Basic(secret) | Self::Post(secret) => Some(secret),
-            Self::None => None,
-        }
-    }
+/// How users agree to what an agent may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsentBy {
+    /// Their browser goes to the provider and comes back with a code (RFC 6749 §4.1).
+    #[default]
+    Browser,
+    /// They type a short code at the provider, on whatever device (RFC 8628).
+    Device,
 }
 
 /// What is wrong with a provider's configuration.
@@ -115,8 +111,9 @@ pub enum ProviderError {
     },
 }
 
-/// What the host itself sends to an authorization endpoint. Neither configuration nor an endpoint's query sets these.
-pub(super) const RESERVED: [&str; 13] = [
+/// What the host itself sends to an endpoint. Neither configuration nor an endpoint's query nor an agent sets these.
+pub(super) const RESERVED: [&str; 32] = [
+    // RFC 6749, OIDC Core
     "response_type",
     "response_mode",
     "client_id",
@@ -125,14 +122,64 @@ pub(super) const RESERVED: [&str; 13] = [
     "state",
     "scope",
     "nonce",
+    "grant_type",
+    "code",
+    "refresh_token",
+    "username",
+    "password",
+    // RFC 7636, RFC 8707, RFC 9101, RFC 9449
     "code_challenge",
     "code_challenge_method",
+    "code_verifier",
     "resource",
     "request",
     "request_uri",
+    "dpop_jkt",
+    // RFC 7521, RFC 8693, RFC 8628, RFC 7009
+    "client_assertion",
+    "client_assertion_type",
+    "assertion",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "requested_token_use",
+    "device_code",
+    "token",
+    "token_type_hint",
 ];
 
 impl Provider {
+    /// A provider that is asked at these endpoints, with nothing special about it: no scopes, and no place where its tokens
+    /// may go. The rest is set field by field.
+    pub fn new(
+        name: ProviderName,
+        endpoints: Endpoints,
+        client_id: impl Into<String>,
+        client_authentication: ClientAuthentication,
+    ) -> Self {
+        Self {
+            display_name: name.to_string(),
+            name,
+            vendor: Vendor::CUSTOM,
+            endpoints,
+            client_id: client_id.into(),
+            client_authentication,
+            scopes: Scopes::default(),
+            destinations: Destinations::default(),
+            authorize_parameters: Vec::new(),
+            force_parameters: vec![("prompt".into(), "login".into())],
+            resource: Vec::new(),
+            scope_separator: ' ',
+            offline_scope: None,
+            on_behalf_of: None,
+            pushed_authorization: When::Offered,
+            dpop: When::Never,
+            consent: ConsentBy::Browser,
+        }
+    }
+
     /// Checks what can be checked without asking anybody. Configuration calls it at start.
     ///
     /// # Errors
@@ -146,37 +193,26 @@ impl Provider {
         }
         match &self.endpoints {
             Endpoints::Discovery { issuer } => {
-                let url = Url::parse(issuer.as_str())
-                    .map_err(|error| self.url_error("issuer", issuer.as_str(), &error.to_string()))?;
-                if url.query().is_some() {
-                    return Err(self.url_error("issuer", issuer.as_str(), "it has a query"));
-                }
-                self.check_endpoint("issuer", &url)?;
+                places(issuer.as_str()).map_err(|reason| self.url_error("issuer", issuer.as_str(), &reason))?;
             }
-            Endpoints::Static { authorization, token, revocation, .. } => {
-                self.check_endpoint("authorization endpoint", authorization)?;
-                self.check_endpoint("token endpoint", token)?;
-                if let Some(revocation) = revocation {
-                    self.check_endpoint("revocation endpoint", revocation)?;
+            Endpoints::Static(server) => {
+                for (what, url) in server.all() {
+                    check_url(url).map_err(|Malformed(reason)| self.url_error(what, url.as_str(), &reason))?;
                 }
-                self.check_parameters(authorization.query_pairs().map(|(name, _)| name))?;
+                self.check_parameters(server.authorization.iter().flat_map(Url::query_pairs).map(|(name, _)| name))?;
             }
         }
-        self.check_parameters(self.authorize_parameters.iter().map(|(name, _)| name.as_str().into()))?;
+        let added = self.authorize_parameters.iter().chain(&self.force_parameters);
+        self.check_parameters(added.map(|(name, _)| name.as_str().into()))?;
         for resource in &self.resource {
-            // RFC 8707 §2: an absolute URI without fragment.
-            match Url::parse(resource) {
-                Ok(url) if url.fragment().is_none() => {}
-                Ok(_) => return Err(self.url_error("resource", resource, "it has a fragment")),
-                Err(error) => return Err(self.url_error("resource", resource, &error.to_string())),
-            }
+            check_resource(resource).map_err(|Malformed(reason)| self.url_error("resource", resource, &reason))?;
         }
         Ok(())
     }
 
-    /// As the `scope` parameter: those wanted and the offline scope, with this provider's separator. None if there are none.
-    pub(super) fn scope_parameter(&self, wanted: &Scopes) -> Option<String> {
-        let all: Scopes = wanted.iter().chain(&self.offline_scope).cloned().collect();
+    /// Scopes as one parameter, with this provider's separator. None if there are none.
+    pub(super) fn scope_text<'a>(&self, scopes: impl Iterator<Item = &'a Scope>) -> Option<String> {
+        let all: Scopes = scopes.cloned().collect();
         let joined = all.to_vec().join(&self.scope_separator.to_string());
         (!joined.is_empty()).then_some(joined)
     }
@@ -186,15 +222,11 @@ impl Provider {
         names: impl Iterator<Item = std::borrow::Cow<'a, str>>,
     ) -> Result<(), ProviderError> {
         for name in names {
-            if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
+            if reserved(&name) {
                 return Err(ProviderError::Reserved { provider: self.name.clone(), parameter: name.into_owned() });
             }
         }
         Ok(())
-    }
-
-    fn check_endpoint(&self, what: &'static str, url: &Url) -> Result<(), ProviderError> {
-        check_url(url).map_err(|Malformed(reason)| self.url_error(what, url.as_str(), &reason))
     }
 
     fn url_error(&self, what: &'static str, url: &str, reason: &str) -> ProviderError {

@@ -2,7 +2,7 @@
 //! decided here.
 
 use super::instance::Instance;
-use crate::broker::{Acquire, Acquired, Flow, Kind, Refusal};
+use crate::broker::{Acquire, Acquired, Flow, Kind, Refusal, Wishes};
 use crate::ids::CredentialId;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::WasiView as _;
@@ -138,7 +138,16 @@ impl credentials::Host for Instance {
             credentials::Flow::MachineToMachine => Flow::MachineToMachine,
             credentials::Flow::OnBehalfOf => Flow::OnBehalfOf,
         };
-        self.acquire(Acquire { provider: request.provider, kind: Kind::Oauth2 { scopes: request.scopes, flow } }).await
+        let wishes = Wishes {
+            resources: request.resources,
+            audiences: request.audiences,
+            custom_parameters: request.custom_parameters,
+            force_authentication: request.force_authentication,
+            custom_state: request.custom_state,
+            return_url: None,
+        };
+        let kind = Kind::Oauth2 { scopes: request.scopes, flow, wishes };
+        self.acquire(Acquire { provider: request.provider, kind }).await
     }
 
     async fn api_key(&mut self, provider: String) -> Answer<Resource<Credential>> {
@@ -213,6 +222,7 @@ fn convert_error(refusal: Refusal) -> credentials::Error {
         Refusal::InsufficientScopes(missing) => Error::InsufficientScopes(missing),
         Refusal::NotConfigured(reason) => Error::NotConfigured(reason),
         Refusal::ProviderRefused(reason) => Error::ProviderRefused(reason),
+        Refusal::SignInRequired(reason) => Error::SignInRequired(reason),
         Refusal::Unavailable(reason) => Error::Unavailable(reason),
         Refusal::InvalidRequest(reason) => Error::InvalidRequest(reason),
         ended @ Refusal::NotBound => Error::Unavailable(ended.to_string()),

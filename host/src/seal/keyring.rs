@@ -143,7 +143,7 @@ impl KeyRing {
     }
 
     #[cfg(test)]
-    pub(super) fn ephemeral() -> Self {
+    pub(crate) fn ephemeral() -> Self {
         Self::parse(&new_ring()).unwrap()
     }
 }

@@ -12,7 +12,7 @@ use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes, with_cause}
 use crate::clock::Clock;
 use crate::identity::{Rejected, VerifiedUser, Verifier};
 use crate::ids::{Issuer, sha256};
-use crate::oauth::{AuthorizationRequest, CallbackError, OAuth, OAuthError, Pkce, Provider};
+use crate::oauth::{AuthorizationRequest, CallbackError, More, OAuth, OAuthError, Pkce, Proofs, Provider};
 use crate::secret::Secret;
 use shelf::Shelf;
 use std::sync::Arc;
@@ -169,8 +169,10 @@ impl SignIns {
             pkce_challenge: pkce.challenge,
             scopes: self.provider.scopes.clone(),
             nonce: Some(nonce.clone()),
+            more: More::default(),
+            force: false,
         };
-        let mut url = self.oauth.authorization_url(&self.provider, &request).await?;
+        let mut url = self.oauth.authorization_url(&self.provider, Proofs::default(), &request).await?;
         if anew && !url.query_pairs().any(|(name, _)| name == "prompt") {
             url.query_pairs_mut().append_pair("prompt", "login");
         }
@@ -220,7 +222,8 @@ impl SignIns {
         }
         let code = answer.code.filter(|code| !code.is_empty() && code.len() <= 8192).ok_or(SignInError::NoCode)?;
         let code = Secret::from_text(code);
-        let tokens = self.oauth.exchange(&self.provider, &code, &away.verifier, &self.redirect_uri).await?;
+        let tokens =
+            self.oauth.exchange(&self.provider, Proofs::default(), &code, &away.verifier, &self.redirect_uri).await?;
         let id_token = tokens.id_token.ok_or(SignInError::NoIdToken)?;
         let client = &self.provider.client_id;
         Ok(self.verifier.verify_sign_in(&id_token, &self.issuer, client, &away.nonce).await?)

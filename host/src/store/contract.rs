@@ -66,6 +66,7 @@ pub(super) fn record(phase: Phase, resource: &str) -> Record {
         actor: Actor {
             agent: Some(AgentRef { name: "calendar".into(), digest: Some(Digest::of(b"calendar").to_string()) }),
             user: Some(user("alice")),
+            caller: None,
             operator: None,
             session: Some("session-of-alice-0001".into()),
             invocation: Some("00112233445566778899aabbccddeeff".into()),

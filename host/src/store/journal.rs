@@ -42,7 +42,7 @@ pub(super) fn last(connection: &Connection) -> rusqlite::Result<u64> {
 /// Writes the records under the numbers from `first` on. Runs for every record, so it allocates nothing without need.
 pub(super) fn insert(connection: &Connection, first: u64, records: &[Record]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     for (seq, record) in (first..).zip(records) {
         let Record { attempt, phase, at, host, actor, action, outcome } = record;
@@ -69,6 +69,7 @@ pub(super) fn insert(connection: &Connection, first: u64, records: &[Record]) ->
             detail,
             outcome.as_ref().map(|outcome| decision_number(outcome.decision)),
             outcome.as_ref().map(|outcome| &outcome.reason),
+            actor.caller,
         ])?;
     }
     Ok(())
@@ -82,13 +83,16 @@ fn query(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Entry
     let mut statement = connection.prepare_cached(
         "SELECT * FROM audit
          WHERE (:agent IS NULL OR agent = :agent) AND (:subject IS NULL OR subject = :subject)
-           AND (:action IS NULL OR action = :action) AND (:decision IS NULL OR phase = 0 OR decision = :decision)
+           AND (:action IS NULL OR action = :action)
+           AND (:caller IS NULL OR caller = :caller OR operator = :caller)
+           AND (:decision IS NULL OR phase = 0 OR decision = :decision)
          ORDER BY seq DESC",
     )?;
     let mut rows = statement.query(named_params! {
         ":agent": filter.agent,
         ":subject": filter.subject,
         ":action": filter.action,
+        ":caller": filter.caller,
         ":decision": filter.decision.map(decision_number),
     })?;
     let mut closings: HashMap<AttemptId, (Timestamp, Option<Outcome>)> = HashMap::new();
@@ -142,6 +146,7 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
     Ok(Actor {
         agent,
         user,
+        caller: row.get("caller")?,
         operator: row.get("operator")?,
         session: row.get("session")?,
         invocation: row.get("invocation")?,

@@ -1,10 +1,11 @@
 //! Where everything rests: one SQLite file, and the components beside it.
 //!
 //! The only room that knows SQL. [`Store`] implements the ports of the rooms that keep something:
-//! [`Entries`](crate::directory::Entries), [`Journal`](crate::audit::Journal), [`Rows`](crate::vault::Rows) and
+//! [`Entries`](crate::directory::Entries), [`KeyRows`](crate::access::KeyRows), [`Journal`](crate::audit::Journal), [`Rows`](crate::vault::Rows) and
 //! [`Sessions`](crate::consent::Sessions). Every write goes through one thread that commits for all who wait
 //! (`writer.rs`), and is durable when it returns. Secrets arrive here sealed.
 
+mod access_keys;
 mod columns;
 mod components;
 mod entries;

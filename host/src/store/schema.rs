@@ -125,6 +125,21 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX consent_session_expiry ON consent_session (expires_at);
 ", "
+    -- Patterns of operations and workloads are joined by single spaces.
+    CREATE TABLE access_key (
+        id           TEXT NOT NULL PRIMARY KEY,
+        name         TEXT NOT NULL,
+        operations   TEXT NOT NULL,
+        workloads    TEXT NOT NULL,
+        created_at   INTEGER NOT NULL,
+        created_by   TEXT NOT NULL,
+        last_used_at INTEGER,
+        disabled     INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+        sealed       BLOB NOT NULL
+    ) STRICT;
+
+    ALTER TABLE audit ADD COLUMN caller TEXT;
+", "
     -- Names that differ in case alone would be one to people. An identity that is being deleted is there until nothing of
     -- its is left. Tags are a JSON object.
     CREATE TABLE workload_identity (

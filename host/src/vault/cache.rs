@@ -1,8 +1,9 @@
 //! All grants in memory, sealed as they rest: looking one up costs no I/O, and memory holds no plaintext.
 
+use super::grants::GrantFilter;
 use super::key::{Held, Place};
-use crate::ids::{GrantId, Scopes};
-use std::collections::HashMap;
+use crate::ids::{GrantId, Scopes, UserId};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The rows. Reads share a lock that is held for a lookup only; writes follow a durable write of the same row.
@@ -13,6 +14,7 @@ pub(super) struct Cache(RwLock<Rows>);
 struct Rows {
     places: HashMap<Place, Vec<Arc<Held>>>,
     ids: HashMap<GrantId, Place>,
+    users: HashMap<UserId, HashSet<Place>>,
 }
 
 /// What there is for some wanted scopes.
@@ -63,6 +65,9 @@ impl Cache {
         let mut rows = self.write();
         let rows = &mut *rows;
         rows.ids.insert(held.row.id, place.clone());
+        if !rows.places.contains_key(&place) {
+            rows.users.entry(held.row.user.clone()).or_default().insert(place.clone());
+        }
         let here = rows.places.entry(place).or_default();
         match here.iter_mut().find(|other| other.row.asked == held.row.asked) {
             Some(other) => {
@@ -77,17 +82,34 @@ impl Cache {
 
     pub(super) fn remove(&self, id: GrantId) {
         let mut rows = self.write();
+        let rows = &mut *rows;
         let Some(place) = rows.ids.remove(&id) else { return };
-        if let Some(here) = rows.places.get_mut(&place) {
-            here.retain(|held| held.row.id != id);
-            if here.is_empty() {
-                rows.places.remove(&place);
+        let Some(here) = rows.places.get_mut(&place) else { return };
+        let Some(at) = here.iter().position(|held| held.row.id == id) else { return };
+        let gone = here.swap_remove(at);
+        if !here.is_empty() {
+            return;
+        }
+        rows.places.remove(&place);
+        if let Some(places) = rows.users.get_mut(&gone.row.user) {
+            places.remove(&place);
+            if places.is_empty() {
+                rows.users.remove(&gone.row.user);
             }
         }
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<Held>> {
-        self.read().places.values().flatten().cloned().collect()
+    /// Those of one user are found at once; for the rest all are looked at.
+    pub(super) fn taken_by(&self, filter: &GrantFilter) -> Vec<Arc<Held>> {
+        let rows = self.read();
+        let takes = |held: &&Arc<Held>| filter.takes(&held.row);
+        match &filter.user {
+            Some(user) => {
+                let places = rows.users.get(user).into_iter().flatten();
+                places.filter_map(|place| rows.places.get(place)).flatten().filter(takes).cloned().collect()
+            }
+            None => rows.places.values().flatten().filter(takes).cloned().collect(),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Rows> {

@@ -8,7 +8,7 @@ use super::{GrantRow, Rows, RowsError};
 use crate::audit::{Trail, Unwritable, Written};
 use crate::clock::{Clock, Timestamp};
 use crate::identity::Binding;
-use crate::ids::{Account, GrantId, ProviderName, Scopes, UserId};
+use crate::ids::{Account, AgentName, GrantId, ProviderName, Scopes, UserId};
 use crate::oauth::{OAuth, OAuthError, Provider, TokenSet};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
@@ -71,7 +71,7 @@ impl Grant {
         Self {
             id: row.id,
             workload: row.workload.clone(),
-            agent: row.workload.rsplit('/').next().unwrap_or_default().to_owned(),
+            agent: agent_of(&row.workload).to_owned(),
             user: row.user.clone(),
             provider: row.provider.clone(),
             asked: row.asked.clone(),
@@ -81,6 +81,30 @@ impl Grant {
             expires_at: row.expires_at,
         }
     }
+}
+
+/// Which grants are meant. Absent means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantFilter {
+    /// Of this user.
+    pub user: Option<UserId>,
+    /// Of this agent or workload.
+    pub agent: Option<AgentName>,
+    /// At this provider.
+    pub provider: Option<ProviderName>,
+}
+
+impl GrantFilter {
+    pub(super) fn takes(&self, row: &GrantRow) -> bool {
+        self.user.as_ref().is_none_or(|user| *user == row.user)
+            && self.agent.as_ref().is_none_or(|agent| agent.as_str() == agent_of(&row.workload))
+            && self.provider.as_ref().is_none_or(|provider| *provider == row.provider)
+    }
+}
+
+/// The agent's name, which is the last segment of its SPIFFE id.
+pub(super) fn agent_of(workload: &str) -> &str {
+    workload.rsplit('/').next().unwrap_or_default()
 }
 
 /// What there is for some wanted scopes. Releases nothing.
@@ -284,18 +308,18 @@ impl Vault {
 
     /// Every grant, newest first.
     pub fn grants(&self) -> Vec<Grant> {
-        self.listed(|_| true)
+        self.grants_where(&GrantFilter::default())
     }
 
     /// The grants of one user, newest first.
     pub fn grants_of(&self, user: &UserId) -> Vec<Grant> {
-        self.listed(|row| row.user == *user)
+        self.grants_where(&GrantFilter { user: Some(user.clone()), ..GrantFilter::default() })
     }
 
-    fn listed(&self, wanted: impl Fn(&GrantRow) -> bool) -> Vec<Grant> {
-        let all = self.parts.cache.all();
+    /// The grants that this filter takes, newest first.
+    pub fn grants_where(&self, filter: &GrantFilter) -> Vec<Grant> {
         let mut grants: Vec<Grant> =
-            all.iter().filter(|held| wanted(&held.row)).map(|held| Grant::of(&held.row)).collect();
+            self.parts.cache.taken_by(filter).iter().map(|held| Grant::of(&held.row)).collect();
         grants.sort_by_key(|grant| (std::cmp::Reverse(grant.created_at), grant.id));
         grants
     }

@@ -11,7 +11,7 @@ mod refresh;
 mod revoke;
 mod tokens;
 
-pub use grants::{Grant, GrantStatus, Token, Vault, VaultError};
+pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError};
 pub use key::VaultKey;
 
 use crate::clock::Timestamp;

@@ -12,7 +12,7 @@ use crate::audit::{Action, Attempt, Outcome, codes, with_cause};
 use crate::clock::Timestamp;
 use crate::identity::Binding;
 use crate::ids::{GrantId, Scopes};
-use crate::oauth::{OAuthError, Provider, TokenSet};
+use crate::oauth::{OAuthError, Proofs, Provider, TokenSet};
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use serde_json::json;
 use std::collections::HashMap;
@@ -192,7 +192,7 @@ impl Parts {
         };
         // Counted from before the request: the provider counted from some moment after.
         let now = self.clock.now();
-        match self.oauth.refresh(provider, &refresh).await {
+        match self.oauth.refresh(provider, Proofs::default(), &refresh).await {
             Ok(fresh) => {
                 // Many providers keep the refresh token and do not repeat it (RFC 6749 §6).
                 let next = Tokens::new(&fresh.access, Some(fresh.refresh.as_ref().unwrap_or(&refresh)));

@@ -1,11 +1,11 @@
 //! Revoking: gone here first, and for good; then told to the provider (RFC 7009), now or as soon as it answers.
 
-use super::grants::{Grant, Parts, Vault, VaultError};
+use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError};
 use super::key::{Held, Place, RetiredKey};
 use super::{GrantRow, PendingRevocation};
 use crate::audit::{Action, Actor, Outcome, codes, with_cause};
 use crate::ids::{GrantId, UserId};
-use crate::oauth::{Provider, Revoked};
+use crate::oauth::{Proofs, Provider, Revoked};
 use crate::secret::Secret;
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -35,6 +35,23 @@ impl Vault {
         let (parts, only_of) = (self.parts.clone(), only_of.cloned());
         let work = tokio::spawn(async move { parts.revoke(id, by, only_of.as_ref()).await });
         work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// Revokes every grant that this filter takes, one after the other, each with its record. Those that another call
+    /// revoked meanwhile are left out of what is returned.
+    ///
+    /// # Errors
+    /// As [`Vault::revoke`]; those before the one that failed are revoked.
+    pub async fn revoke_where(&self, filter: &GrantFilter, by: &Actor) -> Result<Vec<Grant>, VaultError> {
+        let mut revoked = Vec::new();
+        for grant in self.grants_where(filter) {
+            match self.revoke(grant.id, by.clone(), None).await {
+                Ok(grant) => revoked.push(grant),
+                Err(VaultError::Missing) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(revoked)
     }
 
     /// Tells providers of revocations until the vault is dropped. Spawn it once.
@@ -150,7 +167,7 @@ impl Parts {
         if deed.written().await.is_err() {
             return false;
         }
-        let result = self.oauth.revoke(provider, token, hint).await;
+        let result = self.oauth.revoke(provider, Proofs::default(), token, hint).await;
         let (told, outcome) = match &result {
             Ok(Revoked::Told) => (true, Outcome::allowed()),
             Ok(Revoked::NoEndpoint) => (true, Outcome::allowed_with("the provider has no revocation endpoint")),

@@ -173,7 +173,7 @@ impl Named {
 impl Broker for Named {
     fn acquire<'a>(&'a self, _: &'a WorkloadAccessToken, ask: Acquire) -> BoxFuture<'a, Result<Acquired, Refusal>> {
         let kind = match &ask.kind {
-            Kind::Oauth2 { scopes, flow } => format!("{flow:?} {}", scopes.join(",")),
+            Kind::Oauth2 { scopes, flow, .. } => format!("{flow:?} {}", scopes.join(",")),
             Kind::ApiKey => "api key".into(),
         };
         self.hear(format!("acquire {} {kind}", ask.provider));
@@ -182,7 +182,7 @@ impl Broker for Named {
             Err(match ask.provider.as_str() {
                 "consent" => Refusal::ConsentRequired {
                     authorization_url: "https://host.example/consent/1".into(),
-                    session_uri: "urn:attache:consent:1".into(),
+                    session_uri: "urn:ietf:params:oauth:request_uri:1".into(),
                     expires_at: 7,
                 },
                 "denied" => Refusal::Denied(why),

@@ -79,7 +79,9 @@ async fn every_refusal_reaches_the_guest_as_its_own_error() {
         assert_eq!(Bed::patient().text(&format!("/acquire?provider={provider}")).await, error);
     }
     let consent = Bed::patient().text("/acquire?provider=consent").await;
-    for part in ["ConsentRequired", "https://host.example/consent/1", "urn:attache:consent:1", "expires-at: 7"] {
+    for part in
+        ["ConsentRequired", "https://host.example/consent/1", "urn:ietf:params:oauth:request_uri:1", "expires-at: 7"]
+    {
         assert!(consent.contains(part), "{consent}");
     }
 }

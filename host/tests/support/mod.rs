@@ -13,7 +13,7 @@ use attache::consent::{Consents, Landing};
 use attache::directory::{BoundProvider, Deployment, Directory, Terms};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
-use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, TokenSet};
+use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, Server, TokenSet, TokenType};
 use attache::providers::{CredentialProvider, Providers};
 use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
@@ -78,7 +78,7 @@ impl Bench {
         let saas = ThirdParty::start().await;
         let providers = Providers::configured(["google", "slack"].map(|name| saas.provider(name)));
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
-        let oauth = OAuth::new(client, clock.clone());
+        let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
         let vault = load(&rows, &sealer, &oauth, &providers, &trail, &clock).await.unwrap();
         let consents = Consents::new(
@@ -220,6 +220,8 @@ pub fn tokens(access: &str, refresh: Option<&str>) -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
+        token_type: TokenType::Bearer,
+        issued_token_type: None,
     }
 }
 
@@ -247,24 +249,27 @@ impl ThirdParty {
     pub fn provider(&self, name: &str) -> CredentialProvider {
         let name = ProviderName::parse(name).unwrap();
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
+        let server = Server {
+            issuer: Some(Issuer::parse(&self.url).unwrap()),
+            revocation: Some(url("/revoke")),
+            ..Server::new(Some(url("/authorize")), url("/token"))
+        };
+        let authentication = ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into())));
         let provider = Provider {
-            display_name: name.to_string(),
-            name,
-            endpoints: Endpoints::Static {
-                issuer: Some(Issuer::parse(&self.url).unwrap()),
-                authorization: url("/authorize"),
-                token: url("/token"),
-                revocation: Some(url("/revoke")),
-            },
-            client_id: "attache".into(),
-            client_authentication: ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into()))),
-            scopes: Scopes::default(),
             destinations: attache::egress::Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap(),
-            authorize_parameters: Vec::new(),
-            resource: Vec::new(),
-            scope_separator: ' ',
-            offline_scope: None,
+            ..Provider::new(name, Endpoints::Static(Arc::new(server)), "attache", authentication)
         };
         CredentialProvider::Oauth2(Arc::new(provider))
     }
+}
+
+/// The keys that sign tokens about workloads; the same in all tests of a process, since an RSA key takes its time.
+pub fn workload_issuer() -> Arc<attache::identity::WorkloadIssuer> {
+    static ISSUER: std::sync::LazyLock<Arc<attache::identity::WorkloadIssuer>> = std::sync::LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let url = "https://agents.example.com/".parse().unwrap();
+        let path = folder.path().join("tokens.pem");
+        Arc::new(attache::identity::WorkloadIssuer::open_or_create(&path, &url).unwrap())
+    });
+    ISSUER.clone()
 }

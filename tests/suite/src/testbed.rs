@@ -52,10 +52,12 @@ impl TestBed {
     pub async fn start() -> Result<TestBed> {
         let (idp, saas) =
             tokio::try_join!(Service::start(json!({"mode": "idp"})), Service::start(json!({"mode": "saas"})))?;
+        // The third party takes the company's word for who its users are: token exchange, ID-JAG.
+        saas.control("trust", json!({"issuers": [idp.issuer()]})).await?;
         Ok(TestBed { idp, saas })
     }
 
-    /// Tells both where the host is, so that browsers may be sent back to it.
+    /// Tells both where the host is, so that browsers may be sent back to it and its word for its workloads counts.
     ///
     /// # Errors
     /// When a part is gone.
@@ -67,6 +69,10 @@ impl TestBed {
         self.saas.control("redirects", json!({"attache": callbacks})).await?;
         let sign_in = public_url.join("sign-in/callback")?;
         self.idp.control("redirects", json!({"attache-sign-in": [sign_in.as_str()]})).await?;
+        let host = public_url.as_str().trim_end_matches('/');
+        for part in [&self.idp, &self.saas] {
+            part.control("trust", json!({"workloads": [host]})).await?;
+        }
         Ok(())
     }
 }
@@ -135,7 +141,30 @@ impl Service {
         self.process.id()
     }
 
-    /// Asks what only a test may: `rotate`, `redirects`, `settings`, `stats`, `tokens`, `token`.
+    /// A provider that lies as these say, such as `["no-state", "form"]`: `tests/testbed/lies.mjs` has the list, and no
+    /// lie at all is an honest one. Its issuer; for a service that was started with `{"mode": "liar"}`.
+    pub fn lying(&self, lies: &[&str]) -> String {
+        format!("{}/{}", self.issuer(), if lies.is_empty() { "honest".to_owned() } else { lies.join("+") })
+    }
+
+    /// The next so many requests to an endpoint come to grief, as `tests/testbed/faults.mjs` says: such as
+    /// `{ "route": "token", "grant": "refresh_token", "when": "after", "what": 503 }`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn fault(&self, wanted: Value) -> Result<()> {
+        self.control("fault", wanted).await.map(drop)
+    }
+
+    /// How many requests came to an endpoint, answered or not: `token`, `pushed_authorization_request`, ….
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn requests(&self, route: &str) -> Result<u64> {
+        Ok(self.control("stats", json!({})).await?["routes"][route].as_u64().unwrap_or_default())
+    }
+
+    /// Asks what only a test may: `tests/testbed/controls.mjs` has the list.
     ///
     /// # Errors
     /// When it does not answer.

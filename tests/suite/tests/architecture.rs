@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
     &["ids", "secret", "clock"],
+    &["jose"],
     &["egress"],
     &["directory"],
     &["identity"],
@@ -18,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["vault"],
     &["consent"],
     &["sign_in"],
+    &["access"],
     &["broker"],
     &["runtime"],
     &["store"],
@@ -33,6 +35,8 @@ const SHUT: &[(&str, &[&str])] = &[
     ("runtime", &["vault", "secret", "store", "consent", "oauth", "audit", "directory"]),
     ("http", &["store", "secret"]),
     ("sign_in", &["vault", "consent"]),
+    // Who calls, and nothing of what is called.
+    ("access", &["vault", "consent", "sign_in", "oauth", "providers", "egress"]),
     // Sealed bytes are all that the store sees.
     ("store", &["secret", "broker", "runtime", "oauth", "egress"]),
 ];

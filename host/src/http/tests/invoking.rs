@@ -86,7 +86,8 @@ async fn a_token_for_somebody_else_opens_nothing() {
     let world = World::start().await;
     let token = world.issuer.token("alice", "another-app", world.clock.now());
     for (method, path) in [("POST", HERE), ("GET", "/grants"), ("POST", "/consent/complete")] {
-        let body = json!({ "session_uri": "urn:attache:consent:0123456789abcdef0123456789abcdef" }).to_string();
+        let body =
+            json!({ "session_uri": "urn:ietf:params:oauth:request_uri:0123456789abcdef0123456789abcdef" }).to_string();
         assert_eq!(world.with_token(&token, method, path, body).await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
 }
@@ -117,7 +118,10 @@ async fn what_an_operator_changes_is_written_down_with_their_account() {
     let made = world
         .as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string())
         .await;
-    assert_eq!((&made.json()["origin"], &made.json()["created_by"]), (&"manual".into(), &"uid:1000".into()));
+    assert_eq!(
+        (&made.json()["origin"], &made.json()["created_by"]),
+        (&"manual".into(), &super::operator().name().into())
+    );
     let again = world
         .as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string())
         .await;
@@ -130,7 +134,7 @@ async fn what_an_operator_changes_is_written_down_with_their_account() {
         ("workload.create", &[Decision::Refused, Decision::Allowed]),
     ] {
         let trail = world.trail(action).await;
-        assert!(trail.iter().all(|entry| entry.record.actor.operator.as_deref() == Some("uid:1000")), "{trail:?}");
+        assert!(trail.iter().all(|entry| entry.record.actor.operator == Some(super::operator().name())), "{trail:?}");
         let found: Vec<_> = trail.iter().map(|entry| entry.record.outcome.as_ref().unwrap().decision).collect();
         assert_eq!(found, decisions, "{action}");
     }
@@ -161,7 +165,7 @@ async fn the_trail_is_filtered_and_a_wrong_filter_is_named() {
     let found =
         world.as_operator("GET", "/v1/audit?action=agent.suspend&decision=allowed&since=0&limit=5", "").await.json();
     assert_eq!(found.as_array().unwrap().len(), 1);
-    assert_eq!((&found[0]["operator"], &found[0]["decision"]), (&"uid:1000".into(), &"allowed".into()));
+    assert_eq!((&found[0]["operator"], &found[0]["decision"]), (&super::operator().name().into(), &"allowed".into()));
     for bad in ["decision=maybe", "since=yesterday", "who=alice"] {
         assert_eq!(
             world.as_operator("GET", &format!("/v1/audit?{bad}"), "").await.status,

@@ -3,6 +3,7 @@
 
 mod invoking;
 mod issuer;
+mod issuing;
 mod pages;
 mod table;
 mod workloads;
@@ -74,6 +75,11 @@ impl World {
 
     /// With more lines for the agent's table.
     async fn start_with(more: &str) -> Self {
+        Self::start_at(PUBLIC, more).await
+    }
+
+    /// With another public URL.
+    async fn start_at(public_url: &str, more: &str) -> Self {
         let issuer = IdentityProvider::start().await;
         let data = tempfile::tempdir().unwrap();
         let file = data.path().join("attache.toml");
@@ -83,7 +89,7 @@ impl World {
             format!(
                 r#"
 [host]
-public_url = "{PUBLIC}"
+public_url = "{public_url}"
 data_dir = "data"
 trust_domain = "attache.test"
 max_body_bytes = 1000
@@ -150,9 +156,10 @@ allowed_return_urls = ["{RETURN_URL}"]
         self.send(request.body(body.into()).unwrap()).await
     }
 
+    /// At the socket: whoever runs the tests.
     async fn as_operator(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
         let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
-        request.extensions_mut().insert(Operator::of_uid(1000));
+        request.extensions_mut().insert(operator());
         reply(self.admin.clone(), request).await
     }
 
@@ -252,4 +259,10 @@ impl Browser {
         }
         reply
     }
+}
+
+/// Whoever runs the tests, as the kernel says it.
+fn operator() -> Operator {
+    let (one, _two) = tokio::net::UnixStream::pair().unwrap();
+    Operator::at(&one).unwrap()
 }
