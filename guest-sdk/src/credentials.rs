@@ -1,17 +1,19 @@
-//! Credentials of the user whom this invocation serves, at the providers that the operator bound to this agent.
+//! Credentials at the providers that the operator bound to this agent: of the user whom this invocation serves, or of the
+//! agent itself. Which user and which agent, the host knows; there is no way to say another.
 
 use crate::Error;
 use crate::bindings::attache::identity::credentials as wit;
 use crate::bindings::wasi::http::types::{FutureIncomingResponse, OutgoingRequest};
 
-/// How a token is obtained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a token is obtained. Each has a function of its own; [`request`] is for asking for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
     /// The user consents once; the agent then acts for that user.
+    #[default]
     UserFederation,
-    /// The agent acts for itself.
+    /// The agent acts for itself (OAuth 2 client credentials). No user is needed.
     MachineToMachine,
-    /// The user's token is exchanged for one that names both user and agent (RFC 8693).
+    /// The token that this invocation came with is exchanged for one at the provider (RFC 8693, RFC 7523).
     OnBehalfOf,
 }
 
@@ -27,27 +29,120 @@ pub enum Flow {
 /// # Errors
 /// [`Error::ConsentRequired`] until the user has agreed, and any other [`Error`] of the first group.
 pub fn oauth2(provider: &str, scopes: &[&str]) -> Result<Credential, Error> {
-    oauth2_by(Flow::UserFederation, provider, scopes)
+    request(Flow::UserFederation, provider).scopes(scopes).acquire()
 }
 
-/// The same, obtained in another way.
+/// A token of the agent's own: nobody is asked, and what it may do does not depend on a user. Without scopes it asks for
+/// those bound to this agent.
+///
+/// ```no_run
+/// # fn handle() -> Result<(), attache_guest::Error> {
+/// let reports = attache_guest::credentials::machine_to_machine("reports", &["reports.write"])?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Errors
-/// As [`oauth2`].
-pub fn oauth2_by(flow: Flow, provider: &str, scopes: &[&str]) -> Result<Credential, Error> {
-    let request = wit::Oauth2Request {
+/// Any [`Error`] of the first group but [`Error::ConsentRequired`].
+pub fn machine_to_machine(provider: &str, scopes: &[&str]) -> Result<Credential, Error> {
+    request(Flow::MachineToMachine, provider).scopes(scopes).acquire()
+}
+
+/// A token that the user's own is exchanged for: they are not asked, and it is good for as long as they are signed in.
+///
+/// ```no_run
+/// # fn handle() -> Result<(), attache_guest::Error> {
+/// let orders = attache_guest::credentials::on_behalf_of("orders", &["orders.read"])?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// [`Error::SignInRequired`] once the user's token has expired, and any other [`Error`] of the first group but
+/// [`Error::ConsentRequired`].
+pub fn on_behalf_of(provider: &str, scopes: &[&str]) -> Result<Credential, Error> {
+    request(Flow::OnBehalfOf, provider).scopes(scopes).acquire()
+}
+
+/// A token in the making, for what the functions above do not say.
+///
+/// ```no_run
+/// # use attache_guest::credentials::{self, Flow};
+/// # fn handle() -> Result<(), attache_guest::Error> {
+/// let drive = credentials::request(Flow::UserFederation, "drive")
+///     .scopes(&["files.read"])
+///     .resource("https://drive.example/")
+///     .parameter("access_type", "offline")
+///     .acquire()?;
+/// # Ok(()) }
+/// ```
+pub fn request(flow: Flow, provider: &str) -> Request {
+    Request(wit::Oauth2Request {
         provider: provider.into(),
-        scopes: scopes.iter().map(|&scope| scope.into()).collect(),
+        scopes: Vec::new(),
         flow: match flow {
             Flow::UserFederation => wit::Flow::UserFederation,
             Flow::MachineToMachine => wit::Flow::MachineToMachine,
             Flow::OnBehalfOf => wit::Flow::OnBehalfOf,
         },
-    };
-    Ok(Credential(wit::oauth2(&request)?))
+        resources: Vec::new(),
+        audiences: Vec::new(),
+        custom_parameters: Vec::new(),
+        force_authentication: false,
+        custom_state: None,
+    })
 }
 
-/// A credential of a provider that is configured with an API key.
+/// What is asked of a provider. What is wrong with it is said by [`acquire`](Request::acquire).
+#[must_use = "nothing is asked until it is acquired"]
+pub struct Request(wit::Oauth2Request);
+
+impl Request {
+    /// With these scopes, instead of those bound to this agent.
+    pub fn scopes(mut self, scopes: &[&str]) -> Self {
+        self.0.scopes = scopes.iter().map(|&scope| scope.into()).collect();
+        self
+    }
+
+    /// To be used there: an absolute URI (RFC 8707). A token for one resource is never given out for another.
+    pub fn resource(mut self, uri: &str) -> Self {
+        self.0.resources.push(uri.into());
+        self
+    }
+
+    /// To be used with this service, in the provider's words (RFC 8693). Not with [`Flow::UserFederation`].
+    pub fn audience(mut self, name: &str) -> Self {
+        self.0.audiences.push(name.into());
+        self
+    }
+
+    /// Adds a parameter to what the provider is sent. None replaces one of the host's or of the configuration; where nobody
+    /// is asked, none can name somebody.
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.0.custom_parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Forgets what the user granted for this question, and asks anew. Only with [`Flow::UserFederation`].
+    pub fn force_authentication(mut self) -> Self {
+        self.0.force_authentication = true;
+        self
+    }
+
+    /// Comes back to the app's return URL as `state`. Only with [`Flow::UserFederation`].
+    pub fn custom_state(mut self, state: &str) -> Self {
+        self.0.custom_state = Some(state.into());
+        self
+    }
+
+    /// Asks for it.
+    ///
+    /// # Errors
+    /// Any [`Error`] of the first group.
+    pub fn acquire(self) -> Result<Credential, Error> {
+        Ok(Credential(wit::oauth2(&self.0)?))
+    }
+}
+
+/// A credential of a provider that is configured with an API key. The host puts the key where the configuration says.
 ///
 /// # Errors
 /// Any [`Error`] of the first group.
@@ -116,6 +211,7 @@ impl From<wit::Error> for Error {
             wit::Error::InsufficientScopes(missing) => Error::InsufficientScopes(missing),
             wit::Error::NotConfigured(why) => Error::NotConfigured(why),
             wit::Error::ProviderRefused(why) => Error::ProviderRefused(why),
+            wit::Error::SignInRequired(why) => Error::SignInRequired(why),
             wit::Error::Unavailable(why) => Error::Unavailable(why),
             wit::Error::InvalidRequest(why) => Error::InvalidRequest(why),
         }

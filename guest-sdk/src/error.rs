@@ -18,6 +18,8 @@ pub enum Error {
     NotConfigured(String),
     /// The provider answered, and the answer was no: 502.
     ProviderRefused(String),
+    /// The user's own token has expired; they must sign in again and call with the new one: 403.
+    SignInRequired(String),
     /// The provider, or a part of the host, cannot be reached now: 503 with `retry-after`.
     Unavailable(String),
     /// This agent made a request that cannot be sent: 500.
@@ -53,6 +55,7 @@ impl fmt::Display for Error {
             Error::Denied(why)
             | Error::NotConfigured(why)
             | Error::ProviderRefused(why)
+            | Error::SignInRequired(why)
             | Error::Unavailable(why)
             | Error::InvalidRequest(why)
             | Error::Network(why)

@@ -7,8 +7,8 @@ use serde::Serialize;
 /// An error in the words of `application/problem+json` (RFC 9457).
 ///
 /// `type` is what a caller branches on: `urn:attache:problem:` and one of `consent-required`, `denied`,
-/// `insufficient-scopes`, `not-configured`, `provider-refused`, `unavailable`, `invalid-request`, `bad-request`,
-/// `upstream`, `agent`. A `consent-required` also carries `authorization_url`, `session_uri` and `expires_at`.
+/// `insufficient-scopes`, `not-configured`, `provider-refused`, `sign-in-required`, `unavailable`,
+/// `invalid-request`, `bad-request`, `upstream`, `agent`. A `consent-required` also carries `authorization_url`, `session_uri` and `expires_at`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Which problem, as a URN.
@@ -42,6 +42,7 @@ impl From<&Error> for Problem {
             Error::InsufficientScopes(_) => ("insufficient-scopes", "too little was granted", StatusCode::FORBIDDEN),
             Error::NotConfigured(_) => ("not-configured", "not configured", StatusCode::INTERNAL_SERVER_ERROR),
             Error::ProviderRefused(_) => ("provider-refused", "the provider refused", StatusCode::BAD_GATEWAY),
+            Error::SignInRequired(_) => ("sign-in-required", "sign in again", StatusCode::FORBIDDEN),
             Error::Unavailable(_) => ("unavailable", "not available now", StatusCode::SERVICE_UNAVAILABLE),
             Error::InvalidRequest(_) => {
                 ("invalid-request", "the agent made an invalid request", StatusCode::INTERNAL_SERVER_ERROR)
@@ -94,7 +95,7 @@ mod tests {
         check(
             Error::ConsentRequired(Consent {
                 authorization_url: "https://host.test/consent/1".into(),
-                session_uri: "urn:attache:session:1".into(),
+                session_uri: "urn:ietf:params:oauth:request_uri:1".into(),
                 expires_at: 1_800_000_000,
             }),
             json!({
@@ -103,7 +104,7 @@ mod tests {
                 "status": 403,
                 "detail": "the user has not granted this yet; open `authorization_url`",
                 "authorization_url": "https://host.test/consent/1",
-                "session_uri": "urn:attache:session:1",
+                "session_uri": "urn:ietf:params:oauth:request_uri:1",
                 "expires_at": 1_800_000_000,
             }),
         );
@@ -129,6 +130,7 @@ mod tests {
             (Error::Denied("no".into()), 403),
             (Error::NotConfigured("no".into()), 500),
             (Error::ProviderRefused("no".into()), 502),
+            (Error::SignInRequired("no".into()), 403),
             (Error::Unavailable("no".into()), 503),
             (Error::InvalidRequest("no".into()), 500),
             (Error::BadRequest("no".into()), 400),

@@ -104,12 +104,12 @@ text_id! {
     Subject, |t| opaque_text(t, 255, "a subject")
 }
 text_id! {
-    /// The session that a caller names, to tell its invocations apart. 16 to 128 of `A-Z a-z 0-9 - _`.
+    /// The session that a caller names, to tell its invocations apart. 16 to 256 of `A-Z a-z 0-9 - _`.
     SessionId, |t| {
-        if (16..=128).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        if (16..=256).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Ok(());
         }
-        Err(Malformed("a session id must be 16 to 128 of `A-Z a-z 0-9 - _`".into()))
+        Err(Malformed("a session id must be 16 to 256 of `A-Z a-z 0-9 - _`".into()))
     }
 }
 text_id! {

@@ -36,6 +36,8 @@ pub mod broker;
 
 pub mod runtime;
 
+pub mod operations;
+
 pub mod http;
 
 pub mod store;

@@ -11,11 +11,11 @@ use crate::egress::{Client, ClientError};
 use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
-use crate::providers::Providers;
+use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
 use crate::runtime::{Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Vault, VaultError, VaultParts};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,8 @@ pub struct Host {
     pub issued: Arc<IssuedWats>,
     /// Who calls the API, and the access keys.
     pub door: Arc<Door>,
+    /// The keys under which everything rests.
+    pub ring: Arc<KeyRing>,
     /// Who did what for whom.
     pub trail: Trail,
     /// Talking to providers, and to the identity provider for the host's own sign-in.
@@ -87,6 +89,9 @@ pub enum StartError {
     /// The access keys.
     #[error("the access keys cannot be read")]
     Keys(#[source] KeysError),
+    /// The credential providers.
+    #[error("the credential providers cannot be read")]
+    Providers(#[source] RowsUnavailable),
     /// The vault.
     #[error("the vault cannot be read")]
     Vault(#[source] VaultError),
@@ -130,7 +135,8 @@ impl Host {
         let store = Store::open(&data.join("attache.db")).map_err(StartError::Store)?;
         let components = Components::open(&data.join("components")).map_err(StartError::Store)?;
         let ring = KeyRing::open_or_create(&data.join("keyring.toml")).map_err(StartError::KeyRing)?;
-        let sealer = Arc::new(Sealer::new(Arc::new(ring)));
+        let ring = Arc::new(ring);
+        let sealer = Arc::new(Sealer::new(ring.clone()));
 
         let host_id = settings.trust_domain.host(&key.fingerprint());
         let trail = Trail::new(store.clone(), host_id, clock.clone());
@@ -144,21 +150,32 @@ impl Host {
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await
             .map_err(StartError::Directory)?;
-        warn_of_trust(&settings);
         let keys = Keys::load(store.clone(), sealer.clone(), settings.account.clone(), clock.clone())
             .await
             .map_err(StartError::Keys)?;
         let door = Door::new(keys, settings.operators.clone(), verifier.clone(), clock.clone());
-        let providers = Providers::configured(settings.providers.values().cloned());
-        let vault = Vault::load(
-            store.clone(),
-            sealer.clone(),
-            oauth.clone(),
-            providers.clone(),
-            trail.clone(),
-            settings.account.clone(),
-            clock.clone(),
-        )
+        warn_of_trust(&settings);
+        let managed = Managed {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            account: settings.account.clone(),
+            builder: Builder { oauth: oauth.clone(), folder: settings.secrets_folder.clone() },
+        };
+        let configured = settings.providers.values().cloned();
+        let providers = Providers::load(configured, managed, settings.public_url.clone(), clock.clone())
+            .await
+            .map_err(StartError::Providers)?;
+        let vault = Vault::load(VaultParts {
+            rows: store.clone(),
+            sealer: sealer.clone(),
+            oauth: oauth.clone(),
+            issuer: issuer.clone(),
+            providers: providers.clone(),
+            directory: directory.clone(),
+            trail: trail.clone(),
+            account: settings.account.clone(),
+            clock: clock.clone(),
+        })
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
@@ -173,6 +190,7 @@ impl Host {
             settings.public_url.clone(),
             clock.clone(),
         );
+        tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
@@ -194,6 +212,7 @@ impl Host {
             issuer,
             door,
             issued,
+            ring,
             trail,
             oauth,
             providers,

@@ -5,15 +5,18 @@
 mod support;
 
 use attache::audit::{Decision, codes};
-use attache::broker::{Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Seat, Wishes};
+use attache::broker::{
+    Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Released, Seat, TokenType, Wishes,
+};
+use attache::consent::SessionStatus;
 use attache::directory::{BoundProvider, State};
 use attache::egress::{Client, ClientConfig};
 use attache::identity::WatTable;
-use attache::ids::{AgentName, CredentialId, ProviderName};
+use attache::ids::{AgentName, CredentialId, Digest, ProviderName};
 use http_body_util::{BodyExt as _, Empty};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{Bench, scopes, tokens};
+use support::{Bench, RETURN_URL, scopes, tokens};
 
 fn desk(bench: &Bench) -> Desk {
     Desk::new(DeskParts {
@@ -36,8 +39,19 @@ async fn seated(bench: &Bench, desk: &Desk) -> (Guest, Seat) {
 }
 
 fn ask(provider: &str) -> Acquire {
-    let kind = Kind::Oauth2 { scopes: vec!["read".into()], flow: Flow::UserFederation, wishes: Wishes::default() };
-    Acquire { provider: provider.into(), kind }
+    ask_by(Flow::UserFederation, provider, Wishes::default())
+}
+
+fn ask_by(flow: Flow, provider: &str, wishes: Wishes) -> Acquire {
+    Acquire { provider: provider.into(), kind: Kind::Oauth2 { scopes: vec!["read".into()], flow, wishes } }
+}
+
+fn api_key(provider: &str) -> Acquire {
+    Acquire { provider: provider.into(), kind: Kind::ApiKey }
+}
+
+fn secret(released: &Released) -> &str {
+    released.secret.expose_text().unwrap()
 }
 
 async fn send(bench: &Bench, desk: &Desk, guest: &Guest, id: CredentialId) -> Result<u16, Refusal> {
@@ -144,4 +158,217 @@ async fn what_is_refused_in_a_loop_is_written_down_so_often_and_no_more() {
     // It is this invocation that is not listened to: another of the same agent and user is.
     let (other, _seat) = seated(&bench, &desk).await;
     assert!(desk.acquire(&other.wat, ask("google")).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_flow_goes_through_the_same_door() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let (guest, _seat) = seated(&bench, &desk).await;
+    for (ask, expect) in [
+        (ask("google"), "Bearer canary"),
+        (ask_by(Flow::MachineToMachine, "google", Wishes::default()), "Bearer access-m0"),
+        (ask_by(Flow::OnBehalfOf, "orders", Wishes::default()), "Bearer access-m1"),
+    ] {
+        let held = desk.acquire(&guest.wat, ask).await.unwrap();
+        assert_eq!(held.scopes, ["read"]);
+        assert!(held.expires_at.is_some());
+        assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+        assert_eq!(calls(&bench).last().unwrap(), expect);
+    }
+    let held = desk.acquire(&guest.wat, api_key("weather")).await.unwrap();
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+    assert_eq!(bench.saas.state.keys.lock().unwrap().last().unwrap(), "the-first-weather-key");
+    // Rotated after it was acquired.
+    std::fs::write(bench.weather_key(), "the-second-weather-key").unwrap();
+    bench.clock.advance(Duration::from_secs(10));
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+    assert_eq!(bench.saas.state.keys.lock().unwrap().last().unwrap(), "the-second-weather-key");
+    assert_eq!(bench.outcomes(codes::MINT), ["Allowed", "Allowed"]);
+}
+
+/// What is asked, and what is said to it.
+#[tokio::test]
+async fn what_cannot_be_had_in_a_way_is_refused_with_the_reason() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let (guest, _seat) = seated(&bench, &desk).await;
+    let (alone, _seat) = desk.seat(&bench.bind_alone("calendar"), None);
+    let parameter = |name: &str| Wishes { custom_parameters: vec![(name.into(), "bob".into())], ..Wishes::default() };
+    let wide = |ask: Acquire| match ask.kind {
+        Kind::Oauth2 { flow, wishes, .. } => {
+            Acquire { kind: Kind::Oauth2 { scopes: vec!["admin".into()], flow, wishes }, ..ask }
+        }
+        Kind::ApiKey => ask,
+    };
+    let audience = Wishes { audiences: vec!["https://a.example/".into()], ..Wishes::default() };
+    let forced = Wishes { force_authentication: true, ..Wishes::default() };
+    let resource = Wishes { resources: vec!["no URI".into()], ..Wishes::default() };
+    let cases = [
+        (&guest, api_key("google"), "has no API key"),
+        (&guest, ask("weather"), "gives an API key"),
+        (&guest, ask_by(Flow::OnBehalfOf, "google", Wishes::default()), "on_behalf_of"),
+        (&guest, ask_by(Flow::MachineToMachine, "nobody", Wishes::default()), "is not bound to agent `calendar`"),
+        (&guest, wide(ask_by(Flow::MachineToMachine, "google", Wishes::default())), "scopes `admin`"),
+        (&guest, wide(ask_by(Flow::OnBehalfOf, "orders", Wishes::default())), "scopes `admin`"),
+        (&guest, ask_by(Flow::MachineToMachine, "google", parameter("requested_subject")), "another principal"),
+        (&guest, ask_by(Flow::OnBehalfOf, "orders", parameter("requestedSubject")), "another principal"),
+        (&guest, ask_by(Flow::MachineToMachine, "google", parameter("client_id")), "client_id"),
+        (&guest, ask_by(Flow::UserFederation, "google", parameter("state")), "set by the host"),
+        (&guest, ask_by(Flow::UserFederation, "google", audience), "name a resource"),
+        (&guest, ask_by(Flow::MachineToMachine, "google", forced), "nobody is asked"),
+        (&guest, ask_by(Flow::UserFederation, "google", resource), "no resource"),
+        (&alone, ask("google"), "serves no user"),
+        (&alone, ask_by(Flow::OnBehalfOf, "orders", Wishes::default()), "serves no user"),
+    ];
+    for (who, ask, reason) in cases {
+        let shown = format!("{ask:?}");
+        let refused = desk.acquire(&who.wat, ask).await.unwrap_err().to_string();
+        assert!(refused.contains(reason), "{shown}: {refused}");
+    }
+    assert_eq!(bench.saas.mints(), 0);
+    // And an agent that was invoked for itself has its own.
+    assert!(desk.acquire(&alone.wat, ask_by(Flow::MachineToMachine, "google", Wishes::default())).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_user_whose_token_is_over_is_sent_to_sign_in() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind("calendar", "alice").await;
+    let (guest, _seat) = desk.seat(&who, None);
+    let held = desk.acquire(&guest.wat, ask_by(Flow::OnBehalfOf, "orders", Wishes::default())).await.unwrap();
+    let alice = who.user().unwrap().verified().unwrap();
+    let elsewhere = bench.bind_elsewhere(Some("alice")).await;
+    bench.clock.advance(alice.expires_at().since(bench.clock.now()));
+    let over = desk.release(&elsewhere, None, ask_by(Flow::OnBehalfOf, "orders", Wishes::default())).await.err();
+    assert!(matches!(over, Some(Refusal::SignInRequired(_))), "{over:?}");
+    // The invocation itself ended long before; what it held is worth nothing.
+    assert!(send(&bench, &desk, &guest, held.id).await.is_err());
+    assert!(calls(&bench).is_empty());
+}
+
+#[tokio::test]
+async fn forced_authentication_leaves_nothing_of_the_old_grant() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let (guest, _seat) = seated(&bench, &desk).await;
+    let held = desk.acquire(&guest.wat, ask("google")).await.unwrap();
+    let forced = Wishes { force_authentication: true, custom_state: Some("mine".into()), ..Wishes::default() };
+    let asked = desk.acquire(&guest.wat, ask_by(Flow::UserFederation, "google", forced)).await;
+    assert!(matches!(asked, Err(Refusal::ConsentRequired { .. })), "{asked:?}");
+    assert!(bench.rows.rows.lock().unwrap().is_empty(), "it is gone before anybody agrees again");
+    assert!(matches!(send(&bench, &desk, &guest, held.id).await, Err(Refusal::ConsentRequired { .. })));
+    assert!(calls(&bench).is_empty());
+    assert_eq!(bench.outcomes(codes::GRANT_REVOKE), ["Allowed 1 forgotten"]);
+    assert!(bench.saas.revoked().is_empty(), "a provider that is told late could end the new grant, too");
+    let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
+    assert!(!stored.contains("mine"), "a state may be secret to the app");
+}
+
+#[tokio::test]
+async fn a_workload_elsewhere_gets_bytes_and_an_agent_here_does_not() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let here = bench.bind("calendar", "alice").await;
+    bench.keep(&here, "google", scopes("read"), tokens("canary", None)).await;
+    for ask in [ask("google"), ask_by(Flow::MachineToMachine, "google", Wishes::default()), api_key("weather")] {
+        let refused = desk.release(&here, Some("key:AKAT"), ask).await.err();
+        assert!(matches!(&refused, Some(Refusal::Denied(why)) if why.contains("runs here")), "{refused:?}");
+    }
+    assert_eq!(bench.saas.mints(), 0);
+    assert!(bench.outcomes(codes::REVEAL).iter().all(|outcome| outcome.starts_with("Refused")));
+
+    let who = bench.bind_elsewhere(Some("alice")).await;
+    let machine = desk.release(&who, Some("key:AKAT"), ask_by(Flow::MachineToMachine, "google", Wishes::default()));
+    let machine = machine.await.ok().unwrap();
+    assert_eq!((secret(&machine), machine.token_type), ("access-m0", TokenType::Bearer));
+    assert_eq!(machine.scopes, ["read"]);
+    assert_eq!(machine.expires_at, Some(bench.clock.now().secs() + 3600));
+    let key = desk.release(&who, Some("key:AKAT"), api_key("weather")).await.ok().unwrap();
+    assert_eq!((secret(&key), key.token_type), ("the-first-weather-key", TokenType::ApiKey));
+    let record = bench.records(codes::REVEAL).pop().unwrap();
+    assert_eq!(record.actor.agent.unwrap().name, "elsewhere");
+    assert_eq!(record.actor.user.unwrap().subject.as_str(), "alice");
+    assert_eq!(record.actor.caller.as_deref(), Some("key:AKAT"));
+
+    // Nothing of it is for anybody else, and nothing leaves that cannot be written down.
+    let digest = Digest::of(b"calendar");
+    assert_eq!(here.agent().digest(), Some(digest));
+    let refused = desk.release(&who, None, ask("google")).await.err();
+    assert!(matches!(refused, Some(Refusal::ConsentRequired { .. })), "what calendar was granted is calendar's");
+    bench.journal.full.store(true, Ordering::SeqCst);
+    for ask in [api_key("weather"), ask_by(Flow::MachineToMachine, "google", Wishes::default())] {
+        assert!(matches!(desk.release(&who, None, ask).await, Err(Refusal::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_workload_elsewhere_asks_waits_and_gets_the_users_token() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind_elsewhere(Some("alice")).await;
+    let wishes = || Wishes {
+        return_url: Some(RETURN_URL.into()),
+        custom_state: Some("the app's own".into()),
+        custom_parameters: vec![("access_type".into(), "offline".into())],
+        resources: vec!["https://a.example/".into()],
+        ..Wishes::default()
+    };
+    let ask = || ask_by(Flow::UserFederation, "google", wishes());
+    let Some(Refusal::ConsentRequired { session_uri, .. }) = desk.release(&who, None, ask()).await.err() else {
+        panic!("nobody agreed yet")
+    };
+    assert!(session_uri.starts_with("urn:ietf:params:oauth:request_uri:"), "{session_uri}");
+    assert_eq!(desk.session_status(&who, &session_uri).await.unwrap(), SessionStatus::InProgress);
+    for other in [
+        bench.bind_elsewhere(Some("bob")).await,
+        bench.bind("calendar", "alice").await,
+        bench.bind_elsewhere(None).await,
+    ] {
+        assert!(desk.session_status(&other, &session_uri).await.is_err(), "it is not theirs to know");
+    }
+
+    let id = attache::ids::ConsentId::from_session_uri(&session_uri).unwrap();
+    let url = bench.consents.proceed(id, None).await.unwrap();
+    assert_eq!(support::query(&url, "access_type"), "offline");
+    assert_eq!(support::query(&url, "resource"), "https://a.example/");
+    assert_ne!(support::query(&url, "state"), "the app's own", "the provider's state is the host's");
+    let callback = attache::consent::Callback {
+        state: Some(support::query(&url, "state")),
+        code: Some(bench.saas.agree(&url)),
+        iss: Some(bench.saas.url.clone()),
+        error: None,
+        error_description: None,
+    };
+    let landing = bench.consents.callback(&"google".parse().unwrap(), callback, None).await.unwrap();
+    let attache::consent::Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
+    assert_eq!(support::query(url, "state"), "the app's own");
+    assert_eq!(desk.session_status(&who, &session_uri).await.unwrap(), SessionStatus::InProgress);
+    let returned = support::session_uri(&landing);
+    assert!(desk.session_status(&who, &returned.session_uri()).await.is_err(), "the browser's is for completing alone");
+    // Another token of the same user completes.
+    bench.consents.complete(returned, &bench.user("alice").await.into()).await.unwrap();
+    assert_eq!(desk.session_status(&who, &session_uri).await.unwrap(), SessionStatus::Done);
+    let released = desk.release(&who, None, ask()).await.ok().unwrap();
+    assert_eq!(secret(&released), "access-x0");
+    // For another resource it is another question.
+    let other = desk.release(&who, None, ask_by(Flow::UserFederation, "google", Wishes::default())).await.err();
+    assert!(matches!(other, Some(Refusal::ConsentRequired { .. })));
+}
+
+/// Each of these takes the next use of what is held already.
+#[tokio::test]
+async fn what_an_operator_takes_away_is_gone_at_the_next_call() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind_elsewhere(None).await;
+    let ask = || ask_by(Flow::MachineToMachine, "google", Wishes::default());
+    assert!(desk.release(&who, None, ask()).await.is_ok());
+    let name: AgentName = "elsewhere".parse().unwrap();
+    bench.directory.set_state(&name, State::Suspended).await.unwrap();
+    assert!(matches!(desk.release(&who, None, ask()).await, Err(Refusal::Denied(_))));
+    bench.directory.set_state(&name, State::Active).await.unwrap();
+    assert!(desk.release(&who, None, ask()).await.is_ok());
+    assert_eq!(bench.saas.mints(), 1);
 }

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use attache::clock::Timestamp;
 use attache::config::{ConfigError, glance, load};
-use attache::providers::CredentialProvider;
+use attache::egress::Placement;
+use attache::providers::{CredentialProvider, SecretFolder};
 use std::path::{Path, PathBuf};
 
 fn cases(kind: &str) -> Vec<PathBuf> {
@@ -82,6 +84,9 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(settings.engine.max_memory_bytes, 32 << 20);
     assert_eq!(settings.engine.deadline.as_secs(), 10);
     assert_eq!(settings.network.connect_timeout.as_millis(), 500);
+    let people = settings.operators.as_ref().unwrap();
+    assert_eq!(people.operations.to_vec(), ["Get*", "List*", "runtime", "CreateWorkloadIdentity"]);
+    assert_eq!(people.workloads.to_vec(), ["team-*", "calendar"]);
     let sign_in = settings.sign_in.as_ref().unwrap();
     assert_eq!(
         (sign_in.issuer.as_str(), sign_in.provider.scopes.joined()),
@@ -95,6 +100,19 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(google.display_name, "Google Calendar");
     assert_eq!(google.scopes.joined(), "calendar calendar.events");
     assert_eq!(oauth2("tracker").scope_separator, ',');
+    let api_key = |name: &str| match &settings.providers[&name.parse().unwrap()] {
+        CredentialProvider::ApiKey(provider) => provider.clone(),
+        CredentialProvider::Oauth2(_) => panic!("{name} is a key"),
+    };
+    let weather = api_key("weather");
+    assert_eq!(weather.display_name, "Weather");
+    assert_eq!(weather.placement, Placement::header("x-api-key", "Token ").unwrap());
+    assert_eq!(weather.key(Timestamp::from_millis(1)).unwrap().expose_text(), Some(env!("CARGO_MANIFEST_DIR")));
+    let maps = api_key("maps");
+    assert_eq!(maps.placement, Placement::query("key").unwrap());
+    assert!(maps.destinations.allows(&"https://maps.example.com/v1/x".parse().unwrap()));
+    assert!(!maps.destinations.allows(&"https://maps.example.com/v2".parse().unwrap()));
+    assert_eq!(settings.secrets_folder, Some(SecretFolder::new(folder.join("../secrets"))));
     let calendar = &settings.agents[&"calendar".parse().unwrap()];
     assert_eq!(calendar.terms.providers[0].scopes.joined(), "calendar");
     assert_eq!(calendar.terms.claims, ["email"]);
@@ -129,6 +147,53 @@ fn users_are_taken_only_from_whom_the_operator_named_for_a_workload() {
             "the default authorizer does not stand in"
         );
     }
+}
+
+#[test]
+fn what_a_vendor_is_known_for_need_not_be_written() {
+    use attache::oauth::{ActorToken, ClientAuthentication, ConsentBy, Delegation, Endpoints, Provider, When};
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/accepted/vendors/attache.toml");
+    let settings = load(&path).unwrap();
+    let made = |name: &str| match &settings.providers[&name.parse().unwrap()] {
+        CredentialProvider::Oauth2(provider) => provider.clone(),
+        CredentialProvider::ApiKey(_) => panic!("{name} is of OAuth 2"),
+    };
+    let token = |provider: &Provider| match &provider.endpoints {
+        Endpoints::Static(server) => server.token.to_string(),
+        Endpoints::Discovery { issuer } => issuer.to_string(),
+    };
+    let github = made("github");
+    assert_eq!(token(&github), "https://github.com/login/oauth/access_token");
+    assert_eq!((github.vendor.name(), github.display_name.as_str()), ("GithubOauth2", "GitHub"));
+    assert_eq!(github.consent, ConsentBy::Device);
+    assert!(matches!(github.client_authentication, ClientAuthentication::Post(_)), "the vendor's usual way");
+    assert_eq!(github.destinations.iter().next().unwrap().to_string(), "https://api.github.com/");
+    let entra = made("entra");
+    assert_eq!(token(&entra), "https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token");
+    assert_eq!(entra.display_name, "Contoso");
+    assert!(matches!(entra.on_behalf_of.as_ref().unwrap().grant, Delegation::JwtBearer));
+    let okta = made("okta");
+    assert_eq!(token(&okta), "https://acme.okta.com");
+    assert_eq!((okta.dpop, okta.pushed_authorization), (When::Offered, When::Always));
+    let chat = made("chat");
+    let behalf = chat.on_behalf_of.as_ref().unwrap();
+    let Delegation::IdJag { identity_provider, audience } = &behalf.grant else { panic!("it is another grant") };
+    assert_eq!(identity_provider.name.as_str(), "okta");
+    assert_eq!(audience.as_deref(), Some("https://chat.example.com"));
+    assert_eq!(behalf.subject_token_type, "urn:ietf:params:oauth:token-type:id_token");
+    let exchange = made("exchange");
+    assert_eq!((exchange.consent, exchange.dpop), (ConsentBy::None, When::Always));
+    let behalf = exchange.on_behalf_of.as_ref().unwrap();
+    assert_eq!(
+        behalf.actor,
+        ActorToken::MachineToMachine { scopes: "act".parse().map(|s| [s].into_iter().collect()).unwrap() }
+    );
+    assert!(matches!(behalf.client_authentication, Some(ClientAuthentication::Anonymous)));
+    assert_eq!(behalf.subject_token_type, "urn:ietf:params:oauth:token-type:access_token");
+    let television = made("television");
+    assert_eq!(television.consent, ConsentBy::Device);
+    let audience = Some("https://tv.example.com".to_owned());
+    assert_eq!(television.on_behalf_of.as_ref().unwrap().actor, ActorToken::WorkloadJwt { audience });
 }
 
 #[test]

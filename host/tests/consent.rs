@@ -4,18 +4,28 @@
 
 mod support;
 
-use attache::audit::{Decision, codes};
-use attache::consent::{Callback, ConsentError, Landing, Stage, Started};
+use attache::audit::{Decision as Decision_, codes};
+use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started};
 use attache::directory::Deployment;
+use attache::identity::Binding;
 use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
+use std::sync::Arc;
 use std::time::Duration;
+use support::third_party::Decision;
 use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
 use url::Url;
+
+/// To read, at `google`.
+async fn ask(bench: &Bench, who: &Arc<Binding>, return_url: Option<&str>) -> Result<Started, ConsentError> {
+    let wanted = scopes("read").into();
+    let question = Question { wanted: &wanted, return_url, custom_state: None, force: false };
+    bench.consents.start(who, &bench.provider("google"), &question).await
+}
 
 /// A session of this user with agent `calendar` at `google`.
 async fn start(bench: &Bench, user: &str, return_url: Option<&str>) -> (ConsentId, Started) {
     let who = bench.bind("calendar", user).await;
-    let started = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), return_url).await.unwrap();
+    let started = ask(bench, &who, return_url).await.unwrap();
     (ConsentId::from_session_uri(&started.session_uri).unwrap(), started)
 }
 
@@ -44,7 +54,7 @@ fn nothing_is_stored(bench: &Bench) {
 fn refusal(bench: &Bench, action: &str) -> (Option<String>, String) {
     let record = bench.records(action).pop().unwrap();
     let outcome = record.outcome.unwrap();
-    assert_eq!(outcome.decision, Decision::Refused);
+    assert_eq!(outcome.decision, Decision_::Refused);
     (record.actor.user.map(|user| user.subject.to_string()), outcome.reason)
 }
 
@@ -77,7 +87,7 @@ async fn a_user_agrees_and_her_agent_gets_her_token() {
         assert!(bench.token(&who, "google", &scopes("read")).await.is_err());
     }
     let record = bench.records(codes::CONSENT_COMPLETE).pop().unwrap();
-    assert_eq!(record.outcome.unwrap().decision, Decision::Allowed);
+    assert_eq!(record.outcome.unwrap().decision, Decision_::Allowed);
     assert_eq!(record.actor.user.unwrap().subject.as_str(), "alice");
 }
 
@@ -213,7 +223,7 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let code = callback.code.clone().unwrap();
     let landing = bench.consents.callback(&google(), callback, None).await.unwrap();
     let Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
-    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_uri=urn")), "{url}");
+    assert!(url.as_str().starts_with(&format!("{RETURN_URL}&session_id=urn")), "{url}");
     nothing_is_stored(&bench);
     let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
     assert!(!stored.contains(&code), "the code rests sealed");
@@ -253,7 +263,7 @@ async fn a_return_url_must_be_on_the_workloads_list() {
     let who = bench.bind("calendar", "alice").await;
     for url in ["https://evil.example/", "https://app.example/done", "https://app.example/done?from=attache#x", "", "x"]
     {
-        let result = bench.consents.start(&who, &bench.provider("google"), &scopes("read"), Some(url)).await;
+        let result = ask(&bench, &who, Some(url)).await;
         assert!(matches!(result, Err(ConsentError::ReturnUrl(_))), "{url}");
     }
     assert!(bench.sessions.0.lock().unwrap().is_empty());
@@ -271,7 +281,7 @@ async fn a_session_lives_ten_minutes_and_its_reason_is_told_after() {
     assert!(matches!(bench.consents.proceed(id, Some(&alice)).await, Err(ConsentError::Expired)));
     bench.clock.advance(Duration::from_secs(25 * 3600));
     // Starting one sweeps those that are long gone.
-    bench.consents.start(&who, &bench.provider("google"), &scopes("read"), None).await.unwrap();
+    ask(&bench, &who, None).await.unwrap();
     assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::NotFound)));
 }
 
@@ -365,5 +375,152 @@ async fn no_code_leaves_before_it_is_written_down() {
     bench.journal.full.store(true, std::sync::atomic::Ordering::SeqCst);
     let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
     assert!(matches!(result, Err(ConsentError::Unwritable(_))));
+    nothing_is_stored(&bench);
+}
+
+/// A session of this user with agent `calendar` at `tv`, which asks its users on another device.
+async fn start_device(bench: &Bench, user: &str) -> ConsentId {
+    let who = bench.bind("calendar", user).await;
+    let wanted = scopes("read").into();
+    // A return URL has no part in it: the browser never comes back.
+    let question = Question { wanted: &wanted, return_url: Some(RETURN_URL), custom_state: None, force: false };
+    let started = bench.consents.start(&who, &bench.provider("tv"), &question).await.unwrap();
+    ConsentId::from_session_uri(&started.session_uri).unwrap()
+}
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_user_types_a_code_on_another_device_and_her_agent_gets_her_token() {
+    let bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    assert!(!bench.consents.is_for_app(id).await.unwrap());
+    let alice = bench.user("alice").await;
+    assert!(bench.consents.view(id, &alice).await.unwrap().by_device);
+    let codes = bench.consents.begin_device(id, &alice).await.unwrap();
+    assert_eq!((codes.user_code.as_str(), codes.interval), ("WDJB-MJHT", 5));
+    assert_eq!(bench.consents.begin_device(id, &alice).await.unwrap(), codes, "the same codes in another tab");
+    assert_eq!(bench.consents.view(id, &alice).await.unwrap().device, Some(codes));
+    let stored = format!("{:?}", bench.sessions.0.lock().unwrap());
+    assert!(!stored.contains("WDJB") && !stored.contains("the-device-code"), "the codes rest sealed");
+
+    assert_eq!(bench.consents.ask_devices().await, 0, "not before the interval");
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    bench.saas.state.decisions.lock().unwrap().extend([Decision::Says("slow_down"), Decision::Granted]);
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 0, "five seconds slower from now on");
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Completed);
+    bench.clock.advance(INTERVAL * 4);
+    assert_eq!(bench.consents.ask_devices().await, 0, "and it is over");
+
+    let who = bench.bind("calendar", "alice").await;
+    assert_eq!(text(&bench.token(&who, "tv", scopes("read")).await.unwrap()), "access-d2");
+    for (agent, user) in [("calendar", "bob"), ("rogue", "alice")] {
+        let who = bench.bind(agent, user).await;
+        assert!(bench.token(&who, "tv", scopes("read")).await.is_err());
+    }
+    let record = bench.records(codes::CONSENT_COMPLETE).pop().unwrap();
+    assert_eq!(record.outcome.unwrap().decision, Decision_::Allowed);
+    assert_eq!(record.actor.user.unwrap().subject.as_str(), "alice");
+}
+
+#[tokio::test]
+async fn nobody_but_the_user_it_belongs_to_sees_a_code() {
+    let bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    let (alice, mallory) = (bench.user("alice").await, bench.user("mallory").await);
+    for begun in [false, true] {
+        if begun {
+            bench.consents.begin_device(id, &alice).await.unwrap();
+        }
+        assert!(matches!(bench.consents.begin_device(id, &mallory).await, Err(ConsentError::NotYours)));
+        assert_eq!(refusal(&bench, codes::CONSENT_PROCEED).0.as_deref(), Some("mallory"));
+        assert!(matches!(bench.consents.view(id, &mallory).await, Err(ConsentError::NotYours)));
+    }
+    // And the browser way of the same session is shut.
+    let (other, _) = start(&bench, "alice", None).await;
+    assert!(matches!(bench.consents.begin_device(other, &alice).await, Err(ConsentError::NotByDevice(_))));
+}
+
+#[tokio::test]
+async fn a_code_that_is_refused_or_too_old_stores_nothing() {
+    for (says, reason) in
+        [("access_denied", "access_denied"), ("expired_token", "expired"), ("invalid_client", "provider")]
+    {
+        let bench = Bench::new().await;
+        let id = start_device(&bench, "alice").await;
+        bench.consents.begin_device(id, &bench.user("alice").await).await.unwrap();
+        bench.saas.state.decisions.lock().unwrap().push_back(Decision::Says(says));
+        bench.clock.advance(INTERVAL);
+        assert_eq!(bench.consents.ask_devices().await, 1);
+        assert_eq!(bench.sessions.stage(id), Stage::Failed, "{says}");
+        assert!(refusal(&bench, codes::CONSENT_COMPLETE).1.contains(reason), "{says}");
+        nothing_is_stored(&bench);
+    }
+    let bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    bench.consents.begin_device(id, &bench.user("alice").await).await.unwrap();
+    bench.saas.state.decisions.lock().unwrap().push_back(Decision::Granted);
+    // The provider said that the codes live five minutes.
+    bench.clock.advance(Duration::from_secs(300));
+    bench.consents.ask_devices().await;
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+/// A provider that cannot be reached is asked again, and an answer that cannot be written down is not kept.
+#[tokio::test]
+async fn a_device_is_asked_about_until_it_is_known_and_written_down() {
+    let bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    bench.consents.begin_device(id, &bench.user("alice").await).await.unwrap();
+    bench.saas.set_down(true);
+    bench.clock.advance(INTERVAL);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    bench.saas.set_down(false);
+    bench.journal.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    bench.saas.state.decisions.lock().unwrap().push_back(Decision::Granted);
+    bench.clock.advance(INTERVAL * 2);
+    assert_eq!(bench.consents.ask_devices().await, 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
+}
+
+/// The page's next look, with the proof of who she is, takes it up again.
+#[tokio::test]
+async fn after_a_restart_the_user_takes_it_up_again() {
+    let bench = Bench::new().await;
+    let id = start_device(&bench, "alice").await;
+    let alice = bench.user("alice").await;
+    bench.consents.begin_device(id, &alice).await.unwrap();
+    let again = bench.restarted_consents();
+    bench.clock.advance(INTERVAL);
+    assert_eq!(again.ask_devices().await, 0, "nobody is there who could be bound");
+    assert!(again.view(id, &bench.user("mallory").await).await.is_err());
+    assert!(again.view(id, &alice).await.unwrap().device.is_some());
+    bench.saas.state.decisions.lock().unwrap().push_back(Decision::Granted);
+    bench.clock.advance(INTERVAL);
+    assert_eq!(again.ask_devices().await, 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Completed);
+}
+
+/// Deleted and made again under the same name while the user was reading: she agreed to another one.
+#[tokio::test]
+async fn a_workload_that_was_made_anew_gets_nothing_of_an_earlier_question() {
+    let bench = Bench::new().await;
+    let who = bench.bind_elsewhere(Some("alice")).await;
+    let started = ask(&bench, &who, Some(RETURN_URL)).await.unwrap();
+    let id = ConsentId::from_session_uri(&started.session_uri).unwrap();
+    let url = bench.consents.proceed(id, None).await.unwrap();
+    let landing = bench.consents.callback(&google(), answer(&bench, &url), None).await.unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    bench.remake_elsewhere().await;
+    let result = bench.consents.complete(session_uri(&landing), &bench.user("alice").await.into()).await;
+    assert!(matches!(result, Err(ConsentError::Agent(_))), "{result:?}");
     nothing_is_stored(&bench);
 }

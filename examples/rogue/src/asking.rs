@@ -36,11 +36,21 @@ pub(crate) fn other_names(target: &Target) -> Outcome {
 }
 
 pub(crate) fn as_a_machine(target: &Target) -> Outcome {
-    outcome(credentials::oauth2_by(Flow::MachineToMachine, &target.provider, &[]))
+    outcome(credentials::machine_to_machine(&target.provider, &[]))
 }
 
 pub(crate) fn on_behalf_of(target: &Target) -> Outcome {
-    outcome(credentials::oauth2_by(Flow::OnBehalfOf, &target.provider, &[]))
+    outcome(credentials::on_behalf_of(&target.provider, &[]))
+}
+
+/// Parameters by which some providers take another principal, with the provider of the others and with its own.
+pub(crate) fn by_a_parameter(target: &Target) -> Outcome {
+    let names = ["requested_subject", "subject_token", "subject", "user", "assertion", "tenant", "organization"];
+    let own = target.own.as_deref().unwrap_or(&target.provider);
+    Outcome::of(names.iter().flat_map(|name| {
+        [(Flow::MachineToMachine, &*target.provider), (Flow::MachineToMachine, own), (Flow::OnBehalfOf, own)]
+            .map(|(flow, provider)| outcome(credentials::request(flow, provider).parameter(name, "bob").acquire()))
+    }))
 }
 
 pub(crate) fn for_an_api_key(target: &Target) -> Outcome {

@@ -86,6 +86,7 @@ const ATTEMPTS: &[Attempt] = &[
     ("ask for providers by other names", asking::other_names),
     ("ask as a machine", asking::as_a_machine),
     ("ask on behalf of the user", asking::on_behalf_of),
+    ("name another user in a parameter", asking::by_a_parameter),
     ("ask for an API key", asking::for_an_api_key),
     ("read the claims of the user's token", asking::for_claims),
     ("call the API without a credential", sending::plainly),

@@ -3,6 +3,7 @@
 use super::key::{KeyId, KeyRow, KeyRows, RowsError};
 use super::sigv4::{self, SCHEME};
 use crate::clock::Timestamp;
+use crate::identity::Documents;
 use crate::ids::{hex, sha256};
 use crate::secret::Secret;
 use futures_util::future::BoxFuture;
@@ -46,6 +47,15 @@ impl KeyRows for MemoryKeys {
     }
     fn delete(&self, id: KeyId) -> BoxFuture<'_, Result<(), RowsError>> {
         self.write(|rows| drop(rows.remove(&id)))
+    }
+}
+
+/// No identity provider answers.
+pub(crate) struct Nowhere;
+
+impl Documents for Nowhere {
+    fn get(&self, _: &url::Url) -> BoxFuture<'_, Result<Vec<u8>, String>> {
+        Box::pin(async { Err("there is no network".into()) })
     }
 }
 

@@ -113,6 +113,8 @@ pub mod codes {
     pub const REVEAL: &str = "credential.reveal";
     /// A token was refreshed at the provider.
     pub const REFRESH: &str = "token.refresh";
+    /// A token of an agent's own, or on behalf of a user, was obtained from the provider.
+    pub const MINT: &str = "token.mint";
     /// A consent session was started.
     pub const CONSENT_START: &str = "consent.start";
     /// A user opened the consent page.
@@ -137,6 +139,24 @@ pub mod codes {
     pub const KEY_DISABLE: &str = "key.disable";
     /// An access key was deleted.
     pub const KEY_DELETE: &str = "key.delete";
+    /// A caller of the API was refused an operation.
+    pub const OPERATION_REFUSE: &str = "operation.refuse";
+    /// A session with an agent was ended: what ran in it was stopped.
+    pub const SESSION_STOP: &str = "session.stop";
+    /// A credential provider was made.
+    pub const PROVIDER_CREATE: &str = "provider.create";
+    /// A credential provider was changed.
+    pub const PROVIDER_UPDATE: &str = "provider.update";
+    /// A credential provider was deleted.
+    pub const PROVIDER_DELETE: &str = "provider.delete";
+    /// Tags were put on a credential provider.
+    pub const PROVIDER_TAG: &str = "provider.tag";
+    /// Tags were taken off a credential provider.
+    pub const PROVIDER_UNTAG: &str = "provider.untag";
+    /// The vault is sealed under another key from now on.
+    pub const VAULT_KEY: &str = "vault.key";
+    /// The vault got a new key, and every user's tokens were destroyed.
+    pub const VAULT_RESET: &str = "vault.reset";
     /// A caller of the API was not let in.
     pub const CALLER_REJECT: &str = "caller.reject";
     /// Where a browser may be sent after a workload's consents was changed.

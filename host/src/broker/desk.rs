@@ -1,21 +1,23 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
-use super::seat::{Held, MOST_REFUSED, Seat, Seats};
+use super::policy::{Permit, Way};
+use super::refuse::{outcome_of, refuse_carry, refuse_consent, refuse_vault, resource_of, unwritable};
+use super::seat::{MOST_REFUSED, Seat, Seats};
 use super::{
-    Acquire, Acquired, Body, Broker, Flow, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
+    Acquire, Acquired, Body, Broker, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
     WorkloadFacts,
 };
-use crate::audit::{Action, Attempt, Decision, Outcome, Trail, Unwritable, Written, codes};
-use crate::consent::{ConsentError, Consents, SessionStatus};
-use crate::directory::{Directory, Terms};
-use crate::egress::{self, Attach, CarryError, Destinations, Passage, Placement};
+use crate::audit::{Action, Actor, Attempt, Decision, Outcome, Trail, Written, codes};
+use crate::clock::Timestamp;
+use crate::consent::{ConsentError, Consents, Question, SessionStatus};
+use crate::directory::Directory;
+use crate::egress::{self, Attach, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
-use crate::ids::{ConsentId, CredentialId, ProviderName, Scopes};
+use crate::ids::{ConsentId, CredentialId, Scopes};
 use crate::oauth::Provider;
-use crate::providers::Providers;
-use crate::vault::{GrantStatus, Token, Vault, VaultError};
+use crate::providers::{CredentialProvider, Providers};
+use crate::vault::{GrantStatus, Token, Vault, VaultError, Wanted};
 use futures_util::future::{BoxFuture, FutureExt as _};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +46,13 @@ pub struct DeskParts {
 #[derive(Clone)]
 pub struct Desk(Arc<Parts>);
 
-struct Parts {
+pub(super) struct Parts {
     vault: Arc<Vault>,
     consents: Arc<Consents>,
-    providers: Arc<Providers>,
+    pub(super) providers: Arc<Providers>,
     client: Arc<egress::Client>,
     trail: Trail,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     wats: Arc<WatTable>,
     seats: Arc<Seats>,
     lifetime: Duration,
@@ -180,17 +182,19 @@ impl Broker for Desk {
         async move {
             let who = self.0.bound(wat)?;
             self.0.seats.listen(who.invocation())?;
-            let held = self.0.seats.held(who.invocation(), credential)?;
+            let permit = self.0.seats.held(who.invocation(), credential)?;
             let attempt = self
                 .0
                 .trail
-                .open(&who, Action::new(codes::REVEAL, held.provider.name.as_str()).with(held.detail()))
+                .open(&who, Action::new(codes::REVEAL, permit.provider.as_str()).with(permit.detail()))
                 .map_err(unwritable)?;
-            let outcome = if who.agent().terms().reveal {
+            let outcome = if self.0.active(&who).is_ok_and(|terms| terms.reveal) {
                 let written = attempt.written().await.map_err(unwritable)?;
-                match self.0.still_permitted(&who, &held) {
-                    Ok(()) => self.0.token(&written, &held).await.map_err(refuse_vault),
-                    Err(refusal) => Err(refusal),
+                match self.0.credential(&written, &permit).await {
+                    Ok((_, Token { prover: Some(_), .. })) => Err(bound_to_a_key(&permit)),
+                    Ok((_, token)) => Ok(token),
+                    Err(VaultOr::Vault(error)) => Err(refuse_vault(error)),
+                    Err(VaultOr::Refused(refusal)) => Err(refusal),
                 }
             } else {
                 Err(Refusal::Denied(format!(
@@ -224,98 +228,64 @@ impl Parts {
         }
     }
 
-    /// What the bound agent may do now. A binding is a snapshot; an operator who suspends an agent, or unbinds a provider
-    /// from it, means the invocations that run as well.
-    fn active(&self, who: &Binding) -> Result<Arc<Terms>, Refusal> {
-        match self.directory.current_terms(who.agent()) {
-            Ok(terms) => Ok(terms),
-            Err(_) => Err(Refusal::Denied(format!("agent `{}` may not run any more", who.agent().name()))),
-        }
-    }
-
-    /// Whether the bound agent may still use what it holds: it may have been suspended or deleted meanwhile, or the
-    /// provider unbound from it.
-    fn still_permitted(&self, who: &Binding, held: &Held) -> Result<(), Refusal> {
-        let terms = self.active(who)?;
-        let most = terms.most(&held.provider.name);
-        if most.is_some_and(|most| most.beyond(&held.wanted, &held.provider.scopes).is_empty()) {
-            return Ok(());
-        }
-        let (provider, agent) = (&held.provider.name, who.agent().name());
-        Err(Refusal::Denied(format!(
-            "provider `{provider}` is not bound to agent `{agent}` with these scopes any more"
-        )))
-    }
-
     async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
-        let terms = self.active(who)?;
-        let (provider, wanted) = self.permitted(who, &terms, &ask)?;
-        match self.vault.status(who, &provider.name, &wanted) {
-            GrantStatus::Granted { scopes, expires_at } => {
-                let acquired = Acquired {
-                    id: CredentialId::random(),
-                    provider: provider.name.to_string(),
-                    scopes: scopes.to_vec(),
-                    expires_at: expires_at.map(|at| at.secs()),
-                };
-                self.seats.hold(who.invocation(), acquired.id, Held { provider, wanted })?;
-                Ok(acquired)
+        self.active(who)?;
+        let permit = self.permitted(who, &ask)?;
+        let provider = self.still_permitted(who, &permit)?;
+        let (scopes, expires_at) = match (&permit.way, &provider) {
+            (Way::Grant(wanted), CredentialProvider::Oauth2(provider)) => {
+                let wishes = Asked::of(&ask, self.seats.return_url(who.invocation())?);
+                self.granted(who, provider, wanted, &wishes).await?
             }
-            GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
-            GrantStatus::Missing => Err(self.ask_consent(who, &provider, &wanted).await),
-        }
+            (Way::Mint(mint), CredentialProvider::Oauth2(provider)) => {
+                let facts = self.vault.mint(who, provider, mint).await.map_err(refuse_vault)?;
+                (facts.scopes, facts.expires_at)
+            }
+            _ => (Scopes::default(), None),
+        };
+        let acquired = Acquired {
+            id: CredentialId::random(),
+            provider: permit.provider.to_string(),
+            scopes: scopes.to_vec(),
+            expires_at: expires_at.map(|at| at.secs()),
+        };
+        self.seats.hold(who.invocation(), acquired.id, permit)?;
+        Ok(acquired)
     }
 
-    /// Policy: is this provider bound to this agent, with these scopes, for this flow? An unbound provider and one that
-    /// does not exist get the same answer.
-    fn permitted(&self, who: &Binding, terms: &Terms, ask: &Acquire) -> Result<(Arc<Provider>, Scopes), Refusal> {
-        let agent = who.agent();
-        let unbound = || {
-            let shown: String = ask.provider.chars().take(64).collect();
-            Refusal::Denied(format!(
-                "provider `{}` is not bound to agent `{}`; an operator adds it under `[[agents.{}.providers]]`",
-                shown.escape_debug(),
-                agent.name(),
-                agent.name()
-            ))
-        };
-        let name = ProviderName::parse(&ask.provider).map_err(|_| unbound())?;
-        let most = terms.most(&name).ok_or_else(unbound)?;
-        let provider = self.providers.oauth2(&name).ok_or_else(unbound)?;
-        let Kind::Oauth2 { scopes, flow, .. } = &ask.kind else {
-            return Err(Refusal::NotConfigured(format!(
-                "provider `{name}` has no API key; ask for an OAuth 2 credential"
-            )));
-        };
-        if *flow != Flow::UserFederation {
-            return Err(Refusal::NotConfigured(format!(
-                "provider `{name}` offers the user-federation flow only on this host"
-            )));
+    /// What the user granted, or the refusal that asks them.
+    async fn granted(
+        &self,
+        who: &Arc<Binding>,
+        provider: &Arc<Provider>,
+        wanted: &Wanted,
+        asked: &Asked,
+    ) -> Result<(Scopes, Option<Timestamp>), Refusal> {
+        if asked.force {
+            self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
         }
-        if who.user().is_none() {
-            return Err(Refusal::Denied("this invocation serves no user, so there is nobody to grant access".into()));
+        match self.vault.status(who, provider, wanted) {
+            GrantStatus::Granted { scopes, expires_at } => Ok((scopes, expires_at)),
+            GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
+            GrantStatus::Missing => Err(self.ask_consent(who, provider, wanted, asked).await),
         }
-        let wanted =
-            Scopes::parse(scopes.iter().map(String::as_str)).map_err(|e| Refusal::InvalidRequest(e.to_string()))?;
-        let wanted = if wanted.is_empty() { most.all(&provider.scopes).clone() } else { wanted };
-        let beyond = most.beyond(&wanted, &provider.scopes);
-        if !beyond.is_empty() {
-            return Err(Refusal::Denied(format!(
-                "scopes `{}` of provider `{name}` are not bound to agent `{}`",
-                beyond.joined(),
-                agent.name()
-            )));
-        }
-        Ok((provider, wanted))
     }
 
     /// Starts a consent session; the refusal carries its link, or says why there is none.
-    async fn ask_consent(&self, who: &Arc<Binding>, provider: &Arc<Provider>, wanted: &Scopes) -> Refusal {
-        let return_url = match self.seats.return_url(who.invocation()) {
-            Ok(url) => url,
-            Err(refusal) => return refusal,
+    async fn ask_consent(
+        &self,
+        who: &Arc<Binding>,
+        provider: &Arc<Provider>,
+        wanted: &Wanted,
+        asked: &Asked,
+    ) -> Refusal {
+        let question = Question {
+            wanted,
+            return_url: asked.return_url.as_deref(),
+            custom_state: asked.custom_state.as_deref(),
+            force: asked.force,
         };
-        match self.consents.start(who, provider, wanted, return_url.as_deref()).await {
+        match self.consents.start(who, provider, &question).await {
             Ok(started) => Refusal::ConsentRequired {
                 authorization_url: started.authorization_url,
                 session_uri: started.session_uri,
@@ -325,34 +295,81 @@ impl Parts {
         }
     }
 
+    /// The one way from a permit to a credential, for guests and for workloads elsewhere alike. Policy is asked once more
+    /// afterwards, since obtaining a token may take seconds.
+    async fn credential(&self, written: &Written<'_>, permit: &Permit) -> Result<(CredentialProvider, Token), VaultOr> {
+        let who = written.binding();
+        let provider = self.still_permitted(who, permit)?;
+        let token = match (&permit.way, &provider) {
+            (Way::Grant(wanted), CredentialProvider::Oauth2(provider)) => {
+                self.vault.token(written, provider, wanted).await?
+            }
+            (Way::Mint(mint), CredentialProvider::Oauth2(provider)) => {
+                self.vault.minted(written, provider, mint).await?
+            }
+            (_, CredentialProvider::ApiKey(provider)) => self.vault.api_key(written, provider)?,
+            (Way::ApiKey, CredentialProvider::Oauth2(_)) => return Err(VaultError::Missing.into()),
+        };
+        Ok((self.still_permitted(who, permit)?, token))
+    }
+
     async fn release(&self, who: &Arc<Binding>, caller: Option<&str>, ask: Acquire) -> Result<Released, Refusal> {
-        let mut action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
-        action.detail["caller"] = caller.into();
-        let checked = if who.agent().digest().is_some() {
-            Err(Refusal::Denied(format!(
-                "agent `{}` runs here and gets handles, not bytes; only a workload that runs elsewhere gets those",
-                who.agent().name()
-            )))
-        } else {
-            self.active(who).and_then(|terms| self.permitted(who, &terms, &ask))
-        };
-        let (provider, wanted) = match checked {
-            Ok(checked) => checked,
-            Err(refusal) => return Err(self.refused(who, action, refusal)),
-        };
-        let attempt = self.trail.open(who, action).map_err(unwritable)?;
-        let written = attempt.written().await.map_err(unwritable)?;
-        let result = match self.vault.token(&written, &provider, &wanted).await {
-            Ok(token) => Ok(Released {
-                secret: token.secret,
-                token_type: TokenType::Bearer,
-                expires_at: token.expires_at.map(|at| at.secs()),
-                scopes: wanted.to_vec(),
-            }),
-            Err(error) => Err(refuse_vault(error)),
+        let action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
+        let caller = Actor { caller: caller.map(str::to_owned), ..Actor::default() };
+        let attempt = self.trail.open_called(&caller, who, action).map_err(unwritable)?;
+        let result = match self.released_to(who, &ask) {
+            Ok(permit) => self.release_attempted(&attempt, &permit, &ask).await,
+            Err(refusal) => Err(refusal),
         };
         attempt.close(result.as_ref().map_or_else(Refusal::outcome, |_| Outcome::allowed_with("bytes released")));
         result
+    }
+
+    fn released_to(&self, who: &Binding, ask: &Acquire) -> Result<Permit, Refusal> {
+        if who.agent().digest().is_some() {
+            return Err(Refusal::Denied(format!(
+                "agent `{}` runs here and gets handles, not bytes; only a workload that runs elsewhere gets those",
+                who.agent().name()
+            )));
+        }
+        self.active(who)?;
+        self.permitted(who, ask)
+    }
+
+    async fn release_attempted(&self, attempt: &Attempt, permit: &Permit, ask: &Acquire) -> Result<Released, Refusal> {
+        let written = attempt.written().await.map_err(unwritable)?;
+        let who = written.binding();
+        if let (Way::Grant(wanted), Some(provider)) = (&permit.way, self.providers.oauth2(&permit.provider)) {
+            self.granted(who, &provider, wanted, &Asked::of(ask, ask.return_url())).await?;
+        }
+        let token = match self.credential(&written, permit).await {
+            Ok((_, Token { prover: Some(_), .. })) => return Err(bound_to_a_key(permit)),
+            Ok((_, token)) => token,
+            Err(error) => {
+                return Err(self.refuse_credential(who, permit, error, &Asked::of(ask, ask.return_url())).await);
+            }
+        };
+        let token_type = match permit.way {
+            Way::ApiKey => TokenType::ApiKey,
+            Way::Grant(_) | Way::Mint(_) => TokenType::Bearer,
+        };
+        Ok(Released {
+            secret: token.secret,
+            token_type,
+            expires_at: token.expires_at.map(|at| at.secs()),
+            scopes: token.scopes.to_vec(),
+        })
+    }
+
+    /// Revoked since it was acquired: says what to do about it, as acquiring would have.
+    async fn refuse_credential(&self, who: &Arc<Binding>, permit: &Permit, error: VaultOr, asked: &Asked) -> Refusal {
+        match (error, &permit.way, self.providers.oauth2(&permit.provider)) {
+            (VaultOr::Refused(refusal), ..) => refusal,
+            (VaultOr::Vault(VaultError::Missing | VaultError::GrantGone), Way::Grant(wanted), Some(provider)) => {
+                self.ask_consent(who, &provider, wanted, asked).await
+            }
+            (VaultOr::Vault(error), ..) => refuse_vault(error),
+        }
     }
 
     async fn send_with(
@@ -361,38 +378,44 @@ impl Parts {
         id: CredentialId,
         outbound: Outbound,
     ) -> Result<http::Response<Body>, Refusal> {
-        let held = self.seats.held(who.invocation(), id)?;
-        let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(held.detail());
-        if let Err(refusal) = self.still_permitted(who, &held) {
-            return Err(self.refused(who, action, refusal));
-        }
+        let permit = self.seats.held(who.invocation(), id)?;
+        let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(permit.detail());
         // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
-        if !held.provider.destinations.allows(outbound.request.uri()) {
-            let refusal = Refusal::Denied(format!(
+        let allowed = self.still_permitted(who, &permit).and_then(|provider| {
+            if provider.destinations().allows(outbound.request.uri()) {
+                return Ok(());
+            }
+            Err(Refusal::Denied(format!(
                 "a credential of provider `{}` is not sent there; its hosts are named by the operator",
-                held.provider.name
-            ));
+                permit.provider
+            )))
+        });
+        if let Err(refusal) = allowed {
             return Err(self.refused(who, action, refusal));
         }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
-        let result = match self.token(&written, &held).await {
-            // Asked once more, since renewing a token may take seconds.
-            Ok(token) => match self.still_permitted(who, &held) {
-                Ok(()) => {
-                    let attach = Some(Attach::Placed(Placement::Bearer, token.secret));
-                    self.carry(outbound, &held.provider.destinations, attach).await
-                }
-                Err(refusal) => Err(refusal),
-            },
-            // Revoked since it was acquired: say what to do about it, as acquiring would have.
-            Err(VaultError::Missing | VaultError::GrantGone) => {
-                Err(self.ask_consent(who, &held.provider, &held.wanted).await)
+        let result = match self.credential(&written, &permit).await {
+            Ok((provider, token)) => {
+                let attach = Some(self.attach(&provider, token));
+                self.carry(outbound, provider.destinations(), attach).await
             }
-            Err(error) => Err(refuse_vault(error)),
+            Err(error) => {
+                let asked = Asked { return_url: self.seats.return_url(who.invocation())?, ..Asked::default() };
+                Err(self.refuse_credential(who, &permit, error, &asked).await)
+            }
         };
         self.close(who, attempt, &result);
         result
+    }
+
+    /// How this credential is put into a request.
+    fn attach(&self, provider: &CredentialProvider, token: Token) -> Attach {
+        match (provider, token.prover) {
+            (CredentialProvider::Oauth2(_), Some(prover)) => Attach::Dpop(token.secret, prover),
+            (CredentialProvider::Oauth2(_), None) => Attach::Placed(Placement::Bearer, token.secret),
+            (CredentialProvider::ApiKey(provider), _) => Attach::Placed(provider.placement.clone(), token.secret),
+        }
     }
 
     /// Closes a request's attempt, and counts it where it was refused for what the guest asked.
@@ -405,11 +428,12 @@ impl Parts {
 
     async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
         let action = Action::new(codes::EGRESS, resource_of(&outbound.request));
-        if let Err(refusal) = self.active(who) {
-            return Err(self.refused(who, action, refusal));
-        }
+        let terms = match self.active(who) {
+            Ok(terms) => terms,
+            Err(refusal) => return Err(self.refused(who, action, refusal)),
+        };
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
-        let result = match Destinations::parse(who.agent().terms().egress.iter().map(String::as_str)) {
+        let result = match Destinations::parse(terms.egress.iter().map(String::as_str)) {
             Ok(allowed) => self.carry(outbound, &allowed, None).await,
             Err(error) => Err(Refusal::Denied(error.to_string())),
         };
@@ -427,103 +451,59 @@ impl Parts {
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };
         egress::carry(&self.client, passage, request).await.map_err(refuse_carry)
     }
-
-    async fn token(&self, written: &Written<'_>, held: &Held) -> Result<Token, VaultError> {
-        self.vault.token(written, &held.provider, &held.wanted).await
-    }
 }
 
-fn unwritable(_: Unwritable) -> Refusal {
-    Refusal::Unavailable("the audit trail cannot be written, so nothing is done; try again later".into())
+/// What is asked of the user, where one is asked.
+#[derive(Default)]
+struct Asked {
+    return_url: Option<String>,
+    custom_state: Option<String>,
+    force: bool,
 }
 
-fn refuse_vault(error: VaultError) -> Refusal {
-    match error {
-        VaultError::Missing | VaultError::GrantGone => {
-            Refusal::Denied("the user has not granted this, or has revoked it".into())
-        }
-        VaultError::Short(missing) => Refusal::InsufficientScopes(missing.to_vec()),
-        VaultError::Provider(error) => Refusal::ProviderRefused(error.to_string()),
-        error => {
-            tracing::error!(%error, "the vault could not hand out a token");
-            Refusal::Unavailable("the vault cannot answer now; try again later".into())
+impl Asked {
+    fn of(ask: &Acquire, return_url: Option<String>) -> Self {
+        match &ask.kind {
+            Kind::Oauth2 { wishes, .. } => {
+                Self { return_url, custom_state: wishes.custom_state.clone(), force: wishes.force_authentication }
+            }
+            Kind::ApiKey => Self::default(),
         }
     }
 }
 
-fn refuse_consent(error: ConsentError) -> Refusal {
-    tracing::warn!(%error, "no consent session was started");
-    match error {
-        ConsentError::ReturnUrl(_) | ConsentError::NoUser => Refusal::Denied(error.to_string()),
-        error => Refusal::Unavailable(error.to_string()),
+/// Why there is no credential: the vault has none, or policy has changed.
+enum VaultOr {
+    Vault(VaultError),
+    Refused(Refusal),
+}
+
+impl From<VaultError> for VaultOr {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error)
     }
 }
 
-fn refuse_carry(error: CarryError) -> Refusal {
-    let message = error.to_string();
-    match error {
-        CarryError::Destination { .. } => Refusal::Denied(message),
-        CarryError::InvalidRequest(_) => Refusal::InvalidRequest(message),
-        _ => Refusal::Unavailable(message),
+impl From<Refusal> for VaultOr {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
-fn outcome_of(result: &Result<http::Response<Body>, Refusal>) -> Outcome {
-    match result {
-        Ok(response) => Outcome::allowed_with(format!("status {}", response.status().as_u16())),
-        Err(refusal) => refusal.outcome(),
-    }
-}
-
-impl Refusal {
-    /// As it stands in the audit trail.
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::ConsentRequired { session_uri, .. } => Outcome::refused(format!("consent required: {session_uri}")),
-            Self::Unavailable(reason) | Self::ProviderRefused(reason) => Outcome::failed(reason.clone()),
-            other => Outcome::refused(other.to_string()),
-        }
-    }
+/// The key stays with the host, and the bytes of the token are worth nothing without it.
+fn bound_to_a_key(permit: &Permit) -> Refusal {
+    Refusal::NotConfigured(format!(
+        "tokens of provider `{}` are bound to a key of this host, so their bytes are of no use elsewhere; an operator sets \
+         `dpop = \"never\"` for it",
+        permit.provider
+    ))
 }
 
 impl Acquire {
-    fn action(&self) -> Action {
-        let provider: String = self.provider.chars().filter(|c| !c.is_control()).take(128).collect();
-        let detail = match &self.kind {
-            Kind::Oauth2 { scopes, flow, .. } => {
-                let scopes: Vec<String> = scopes.iter().take(64).map(|s| s.chars().take(256).collect()).collect();
-                json!({ "scopes": scopes, "flow": flow.as_str() })
-            }
-            Kind::ApiKey => json!({ "kind": "api-key" }),
-        };
-        Action::new(codes::ACQUIRE, provider).with(detail)
-    }
-}
-
-impl Flow {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::UserFederation => "user-federation",
-            Self::MachineToMachine => "machine-to-machine",
-            Self::OnBehalfOf => "on-behalf-of",
+    fn return_url(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Oauth2 { wishes, .. } => wishes.return_url.clone(),
+            Kind::ApiKey => None,
         }
     }
-}
-
-/// Method and URL without its query, which may hold what the audit trail should not: bounded, and in printable ASCII.
-fn resource_of(request: &http::Request<Body>) -> String {
-    let uri = request.uri();
-    let host = uri.authority().map_or("", |authority| {
-        let text = authority.as_str();
-        text.rsplit_once('@').map_or(text, |(_, host)| host)
-    });
-    let mut text = format!("{} {}://{host}{}", request.method(), uri.scheme_str().unwrap_or("?"), uri.path());
-    if text.len() > 512 {
-        let mut cut = 512;
-        while !text.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        text.truncate(cut);
-    }
-    text
 }

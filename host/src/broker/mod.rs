@@ -5,6 +5,8 @@
 
 mod desk;
 mod messages;
+mod policy;
+mod refuse;
 mod seat;
 
 pub use desk::{Desk, DeskParts};

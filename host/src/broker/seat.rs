@@ -1,9 +1,9 @@
 //! A seat at the desk: what one invocation holds while it runs.
 
 use super::Refusal;
+use super::policy::Permit;
 use crate::identity::Live;
-use crate::ids::{CredentialId, InvocationId, Scopes};
-use crate::oauth::Provider;
+use crate::ids::{CredentialId, InvocationId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,21 +20,9 @@ pub(super) struct Seats(Mutex<HashMap<InvocationId, Place>>);
 
 struct Place {
     return_url: Option<String>,
-    held: HashMap<CredentialId, Held>,
+    /// The rights to use a credential. None holds the credential itself.
+    held: HashMap<CredentialId, Permit>,
     refused: u32,
-}
-
-/// The right to use a credential: which provider, and for what it was asked. The token itself stays in the vault.
-#[derive(Clone)]
-pub(super) struct Held {
-    pub(super) provider: Arc<Provider>,
-    pub(super) wanted: Scopes,
-}
-
-impl Held {
-    pub(super) fn detail(&self) -> serde_json::Value {
-        serde_json::json!({ "provider": self.provider.name.as_str(), "scopes": self.wanted.to_vec() })
-    }
 }
 
 /// Keeps an invocation seated. Dropping it ends the workload access token and forgets every credential handle.
@@ -60,7 +48,7 @@ impl Seats {
         Seat { seats: self.clone(), invocation, _live: live }
     }
 
-    pub(super) fn hold(&self, invocation: InvocationId, id: CredentialId, held: Held) -> Result<(), Refusal> {
+    pub(super) fn hold(&self, invocation: InvocationId, id: CredentialId, held: Permit) -> Result<(), Refusal> {
         let mut seats = self.lock();
         let place = seats.get_mut(&invocation).ok_or(Refusal::NotBound)?;
         if place.held.len() >= MAX_HELD {
@@ -70,7 +58,7 @@ impl Seats {
         Ok(())
     }
 
-    pub(super) fn held(&self, invocation: InvocationId, id: CredentialId) -> Result<Held, Refusal> {
+    pub(super) fn held(&self, invocation: InvocationId, id: CredentialId) -> Result<Permit, Refusal> {
         let seats = self.lock();
         let place = seats.get(&invocation).ok_or(Refusal::NotBound)?;
         place.held.get(&id).cloned().ok_or_else(|| Refusal::InvalidRequest("this credential was given up".into()))

@@ -1,14 +1,14 @@
 //! `[agents.NAME]`: what each agent may do, and who may call it.
 
+use super::api_keys::{self, Known};
 use super::authorizers::{Authorizers, DEFAULT, named};
 use super::file::{self, At, Named};
 use super::problems::Problems;
-use super::providers::{self, Providers};
-use super::{AgentSettings, Context, dangling, url, workloads};
-use crate::directory::{BoundProvider, Terms};
+use super::{AgentSettings, Context, url, workloads};
+use crate::directory::Terms;
 use crate::egress;
 use crate::identity::Authorizer;
-use crate::ids::{AgentName, ProviderName};
+use crate::ids::AgentName;
 use http::HeaderName;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub(super) fn authorizers(tables: &Named<file::Agent>) -> impl Iterator<Item = &
 pub(super) fn convert(
     context: &Context<'_>,
     tables: Named<file::Agent>,
-    known: &Providers,
+    known: &Known,
     authorizers: &Authorizers,
     problems: &mut Problems<'_>,
 ) -> HashMap<AgentName, AgentSettings> {
@@ -34,7 +34,7 @@ pub(super) fn convert(
         let inbound_headers = table.inbound_headers.iter().filter_map(|text| header(text, problems)).collect();
         let allowed_return_urls = workloads::return_urls(table.allowed_return_urls, problems);
         let terms = Terms {
-            providers: bound_providers(&table.providers, known, problems),
+            providers: api_keys::bound(&table.providers, known, problems),
             claims: table.claims,
             egress: table.egress.iter().filter_map(|text| origin(context, text, problems)).collect(),
             reveal: table.reveal,
@@ -61,35 +61,6 @@ fn authorizer(
             None
         }
     }
-}
-
-pub(super) fn bound_providers(
-    tables: &[file::BoundProvider],
-    known: &Providers,
-    problems: &mut Problems<'_>,
-) -> Vec<BoundProvider> {
-    let mut bound: Vec<BoundProvider> = Vec::new();
-    for table in tables {
-        let span = table.name.span();
-        let Some(name) = problems.take(&span, ProviderName::parse(table.name.get_ref())) else { continue };
-        let scopes = providers::scopes(&table.scopes, problems);
-        match known.get(&name) {
-            None => problems.at(&span, dangling("providers", name.as_str(), known.keys().map(ProviderName::as_str))),
-            Some(Some(provider)) if !provider.scopes.is_empty() && !provider.scopes.covers(&scopes) => problems.at(
-                &span,
-                format!(
-                    "`[providers.{name}]` does not offer `{}`; add it there or remove it here",
-                    provider.scopes.missing(&scopes).joined()
-                ),
-            ),
-            Some(_) => {}
-        }
-        if bound.iter().any(|other| other.provider == name) {
-            problems.at(&span, format!("`{name}` is bound twice; keep one with all its scopes"));
-        }
-        bound.push(BoundProvider { provider: name, scopes });
-    }
-    bound
 }
 
 fn header(text: &At<String>, problems: &mut Problems<'_>) -> Option<HeaderName> {

@@ -1,5 +1,7 @@
 //! `attache.toml` as it is written. Private to this room: what leaves it are [`super::Settings`].
 
+use super::behalf::OnBehalfOf;
+use super::keys::{Assertion, KeyRef};
 use super::quantity::{Count, Size, Span};
 use super::secrets::SecretRef;
 use super::workloads;
@@ -24,12 +26,17 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) engine: Engine,
     #[serde(default)]
+    pub(super) sessions: Sessions,
+    #[serde(default)]
     pub(super) network: Network,
     pub(super) sign_in: Option<At<SignIn>>,
     #[serde(default)]
     pub(super) issuers: Named<Issuer>,
     #[serde(default)]
     pub(super) providers: Named<Provider>,
+    #[serde(default)]
+    pub(super) api_keys: Named<ApiKey>,
+    pub(super) secrets: Option<Secrets>,
     #[serde(default)]
     pub(super) authorizers: Named<Authorizer>,
     #[serde(default)]
@@ -99,6 +106,13 @@ pub(super) struct Engine {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    pub(super) idle_timeout: Option<At<Span>>,
+    pub(super) max_lifetime: Option<At<Span>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Network {
     #[serde(default)]
     pub(super) extra_roots: Vec<PathBuf>,
@@ -113,6 +127,8 @@ pub(super) struct SignIn {
     pub(super) client_id: String,
     pub(super) client_secret: Option<At<SecretRef>>,
     pub(super) client_authentication: Option<At<String>>,
+    pub(super) client_key: Option<At<KeyRef>>,
+    pub(super) client_assertion: Option<At<Assertion>>,
     #[serde(default)]
     pub(super) scopes: Vec<At<String>>,
 }
@@ -130,22 +146,49 @@ pub(super) struct Issuer {
 #[serde(deny_unknown_fields)]
 pub(super) struct Provider {
     pub(super) display_name: Option<String>,
+    pub(super) vendor: Option<At<String>>,
+    pub(super) tenant: Option<At<String>>,
     pub(super) issuer: Option<At<String>>,
     pub(super) authorization_endpoint: Option<At<String>>,
     pub(super) token_endpoint: Option<At<String>>,
     pub(super) revocation_endpoint: Option<At<String>>,
+    pub(super) device_authorization_endpoint: Option<At<String>>,
+    pub(super) pushed_authorization_endpoint: Option<At<String>>,
     pub(super) client_id: String,
     pub(super) client_secret: Option<At<SecretRef>>,
     pub(super) client_authentication: Option<At<String>>,
+    pub(super) client_key: Option<At<KeyRef>>,
+    pub(super) client_assertion: Option<At<Assertion>>,
     #[serde(default)]
     pub(super) scopes: Vec<At<String>>,
-    pub(super) hosts: At<Vec<At<String>>>,
+    pub(super) hosts: Option<At<Vec<At<String>>>>,
     #[serde(default)]
     pub(super) authorize_parameters: BTreeMap<At<String>, String>,
     #[serde(default)]
     pub(super) resource: Vec<At<String>>,
     pub(super) offline_scope: Option<At<String>>,
     pub(super) scope_separator: Option<At<String>>,
+    pub(super) consent: Option<At<String>>,
+    pub(super) pushed_authorization: Option<At<String>>,
+    pub(super) dpop: Option<At<String>>,
+    pub(super) on_behalf_of: Option<At<OnBehalfOf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKey {
+    pub(super) display_name: Option<String>,
+    pub(super) key: At<SecretRef>,
+    pub(super) header: Option<At<String>>,
+    pub(super) prefix: Option<At<String>>,
+    pub(super) query: Option<At<String>>,
+    pub(super) hosts: At<Vec<At<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Secrets {
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Deserialize)]

@@ -4,17 +4,22 @@
 //! refused, and all that is wrong is told at once. Relative paths are relative to the file. Secrets never stand in it.
 
 mod agents;
+mod api_keys;
 mod authorizers;
+mod behalf;
 mod file;
 mod hosting;
+mod keys;
 mod operators;
 mod problems;
 mod providers;
 mod quantity;
 mod secrets;
+mod sessions;
 mod workloads;
 
 pub use problems::{ConfigError, Problem};
+pub use sessions::SessionLimits;
 pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
 use crate::access::People;
@@ -22,7 +27,7 @@ use crate::directory::Terms;
 use crate::identity::Authorizer;
 use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
 use crate::oauth::Provider;
-use crate::providers::CredentialProvider;
+use crate::providers::{CredentialProvider, SecretFolder};
 use crate::{egress, runtime};
 use file::File;
 use http::HeaderName;
@@ -60,6 +65,8 @@ pub struct Settings {
     pub sign_in: Option<SignIn>,
     /// The credential providers.
     pub providers: HashMap<ProviderName, CredentialProvider>,
+    /// Where secrets lie that providers may name which are made while the host runs.
+    pub secrets_folder: Option<SecretFolder>,
     /// What is configured per agent. An agent that is absent has no terms and the default authorizer.
     pub agents: HashMap<AgentName, AgentSettings>,
     /// What is configured for workloads that run elsewhere.
@@ -68,6 +75,8 @@ pub struct Settings {
     pub operators: Option<People>,
     /// The authorizer of agents that name none, and of the user's own grants.
     pub default_authorizer: Option<Arc<Authorizer>>,
+    /// How long a caller's session with an agent lives.
+    pub sessions: SessionLimits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
 }
@@ -187,11 +196,13 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let issuers = authorizers::issuers(&context, file.issuers, problems);
     let sign_in = file.sign_in.map(|sign_in| providers::sign_in(&context, sign_in, &issuers, problems));
     let providers = providers::convert(&context, file.providers, problems);
+    let providers = api_keys::convert(&context, providers, file.api_keys, problems);
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
     let let_in = agents::authorizers(&file.agents).chain(file.workloads.authorizers()).cloned().collect::<Vec<_>>();
     let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
     let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
+    let sessions = sessions::convert(&file.sessions, problems);
     let hosting = hosting?;
     Some(Settings {
         listen: hosting.listen,
@@ -205,14 +216,13 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         network,
         engine,
         sign_in: sign_in.flatten(),
-        providers: providers
-            .into_iter()
-            .filter_map(|(name, provider)| Some((name, CredentialProvider::Oauth2(provider?))))
-            .collect(),
+        providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
+        secrets_folder: file.secrets.map(|secrets| SecretFolder::new(base.join(secrets.folder))),
         agents,
         workloads,
         operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
+        sessions,
         max_body_bytes: hosting.max_body_bytes,
     })
 }

@@ -3,6 +3,7 @@
 use crate::providers::{self, SecretFile, SecretSource};
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -46,20 +47,25 @@ impl<'de> Deserialize<'de> for SecretRef {
 impl SecretRef {
     /// The secret. A file is relative to `base`; one line ending after it is not part of it.
     pub(super) fn resolve(&self, base: &Path) -> Result<Arc<Secret>, String> {
+        providers::line(&self.read(base)?, &self.to_string()).map(Arc::new)
+    }
+
+    /// As it is, in as many lines as it has: a key in PEM.
+    pub(super) fn resolve_lines(&self, base: &Path) -> Result<Secret, String> {
+        Ok(Secret::new(self.read(base)?.to_vec()))
+    }
+
+    fn read(&self, base: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
-            Self::File(path) => {
-                let (_, bytes) = providers::read_private(&base.join(path))?;
-                providers::line(&bytes, &format!("the file `{}`", path.display()))
-            }
+            Self::File(path) => providers::read_private(&base.join(path)).map(|(_, bytes)| bytes),
             Self::Env(name) => {
                 use std::os::unix::ffi::OsStringExt as _;
                 let value = std::env::var_os(name).ok_or_else(|| {
                     format!("the environment variable `{name}` is not set; set it or use `{{ file = \"…\" }}`")
                 })?;
-                providers::line(&Zeroizing::new(value.into_vec()), &format!("the environment variable `{name}`"))
+                Ok(Zeroizing::new(value.into_vec()))
             }
         }
-        .map(Arc::new)
     }
 
     /// The secret as it is at each use: what is in a file is looked at again, what is in the environment does not change.
@@ -69,6 +75,16 @@ impl SecretRef {
             Self::File(path) => SecretSource::File(SecretFile::new(base.join(path), None)),
             Self::Env(_) => SecretSource::Fixed(secret),
         })
+    }
+}
+
+/// Where it is, for messages.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::Env(name) => write!(f, "the environment variable `{name}`"),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! `[workloads."PATTERN"]`: what workloads that run elsewhere may do, and whose users they may act for; and how long their
 //! tokens live.
 
+use super::Settings;
+use super::api_keys::{self, Known};
 use super::authorizers::{Authorizers, named};
 use super::file::{self, At, Named};
 use super::problems::Problems;
-use super::providers::Providers;
 use super::quantity::Span;
-use super::{Settings, agents};
 use crate::directory::{Configured, Patterns, Terms, WorkloadPattern, return_url};
 use crate::identity::Authorizer;
 use crate::ids::AgentName;
@@ -51,7 +51,7 @@ impl Table {
 
 pub(super) fn convert(
     table: Table,
-    known: &Providers,
+    known: &Known,
     authorizers: &Authorizers,
     problems: &mut Problems<'_>,
 ) -> Workloads {
@@ -64,7 +64,7 @@ pub(super) fn convert(
         }
         let authorizer = table.authorizer.as_ref().and_then(|name| named(name, authorizers, problems));
         let terms = Terms {
-            providers: agents::bound_providers(&table.providers, known, problems),
+            providers: api_keys::bound(&table.providers, known, problems),
             any_provider: table.any_provider,
             trusts_user_ids: table.trust_user_ids,
             return_urls: return_urls(table.allowed_return_urls, problems),

@@ -12,7 +12,8 @@ use super::session::{ConsentSession, Stage};
 use crate::audit::{Action, Actor, Attempt, Outcome, codes, with_cause};
 use crate::directory::Unresolved;
 use crate::identity::{Binding, User, VerifiedUser};
-use crate::ids::{ConsentId, ProviderName, sha256};
+use crate::ids::{ConsentId, GrantId, ProviderName, sha256};
+use crate::oauth::Proofs;
 use crate::secret::Secret;
 use serde_json::json;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub enum Landing {
     Stored(View),
     /// To the app, which says who is there and completes.
     ReturnToApp {
-        /// The return URL with `session_uri` added: a URI for the completion call only, known to this browser only.
+        /// The return URL with `session_id` added, which is a session URI for the completion call only, known to this browser
+        /// only; and with the app's own `state`, where the agent gave one.
         url: Url,
     },
 }
@@ -173,7 +175,7 @@ impl Parts {
     }
 
     /// Of two that hold the same code, one exchanges it.
-    async fn claim(&self, mut session: ConsentSession, user: &User) -> Result<ConsentSession, ConsentError> {
+    pub(super) async fn claim(&self, mut session: ConsentSession, user: &User) -> Result<ConsentSession, ConsentError> {
         let from = session.stage;
         session.stage = Stage::Exchanging;
         session.sealed_code = None;
@@ -189,7 +191,11 @@ impl Parts {
         // The list of return URLs may have changed since; what was allowed at the start was checked there.
         let url = session.return_url.as_deref().and_then(|url| Url::parse(url).ok());
         let mut url = url.ok_or_else(|| ConsentError::ReturnUrl(session.agent.clone()))?;
-        url.query_pairs_mut().append_pair("session_uri", &id.session_uri());
+        let state = self.wishes(&session)?.state;
+        let session_id = id.session_uri();
+        let added = [("session_id", Some(session_id.as_str())), ("state", state.as_deref())];
+        let added: Vec<_> = added.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        add_pairs(&mut url, &added);
         session.sealed_code = Some(self.seal(&session, CODE, code)?);
         session.state_hash = Some(landing_hash(id));
         session.stage = Stage::AwaitingCompletion;
@@ -227,7 +233,18 @@ impl Parts {
 
     /// Bind, open, act, close.
     async fn exchange_bound(&self, session: &ConsentSession, user: &User, code: &Secret) -> Result<(), ConsentError> {
-        let agent = match self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at) {
+        let attempt = self.bound(session, user)?;
+        let result = self.exchange_attempted(&attempt, session, code).await;
+        attempt.close(match &result {
+            Ok(()) => Outcome::allowed(),
+            Err(error) => Outcome::failed(with_cause(error)),
+        });
+        result
+    }
+
+    /// Binds the agent that asked and the user who is there, and opens the attempt to store what was granted.
+    pub(super) fn bound(&self, session: &ConsentSession, user: &User) -> Result<Attempt, ConsentError> {
+        let agent = match self.agent(session) {
             Ok(agent) => agent,
             Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
         };
@@ -237,13 +254,7 @@ impl Parts {
             action.detail["asked_by_digest"] = json!(session.digest);
         }
         let binding = Binding::bind(agent, Some(user.clone()), session.session.clone(), self.trail.host());
-        let attempt = self.trail.open(&binding, action)?;
-        let result = self.exchange_attempted(&attempt, session, code).await;
-        attempt.close(match &result {
-            Ok(()) => Outcome::allowed(),
-            Err(error) => Outcome::failed(with_cause(error)),
-        });
-        result
+        Ok(self.trail.open(&binding, action)?)
     }
 
     async fn exchange_attempted(
@@ -257,12 +268,36 @@ impl Parts {
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);
-        let tokens =
-            self.oauth.exchange(&provider, crate::oauth::Proofs::default(), code, &verifier, &redirect_uri).await?;
-        let grant = self.vault.keep(&written, &provider, &session.scopes, tokens).await?;
-        // Kept first and asked then: a deletion retires the workload before it revokes what was granted, so it finds this
-        // grant, or is found here. Nothing is left for the next of the same name.
-        let agent = attempt.binding().agent();
+        let prover = self.vault.prover_for(&provider).await?;
+        let workload = attempt.binding().workload();
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
+        let tokens = self.oauth.exchange(&provider, proofs, code, &verifier, &redirect_uri).await?;
+        let key = prover.as_ref().map(|prover| &**prover.key());
+        let grant = self.vault.keep(&written, &provider, &session.wanted()?, tokens, key).await?;
+        self.still_there(attempt.binding(), grant).await?;
+        Ok(())
+    }
+}
+
+/// Adds pairs to a query, in place of those that have the name already: of two, an app could read either.
+fn add_pairs(url: &mut Url, added: &[(&str, &str)]) {
+    let replaced = |name: &str| added.iter().any(|(added, _)| *added == name);
+    if url.query_pairs().any(|(name, _)| replaced(&name)) {
+        let kept: Vec<_> = url
+            .query_pairs()
+            .filter(|(name, _)| !replaced(name))
+            .map(|(n, v)| (n.into_owned(), v.into_owned()))
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(kept);
+    }
+    url.query_pairs_mut().extend_pairs(added);
+}
+
+impl Parts {
+    /// Kept first and asked then: a deletion retires the workload before it revokes what was granted, so it finds this grant,
+    /// or is found here. Nothing is left for the next of the same name.
+    pub(super) async fn still_there(&self, who: &Binding, grant: GrantId) -> Result<(), ConsentError> {
+        let agent = who.agent();
         if let Err(deleted @ Unresolved::Retired(_)) = self.directory.current_terms(agent) {
             self.vault.revoke(grant, Actor::default().about(agent), None).await?;
             return Err(deleted.into());
@@ -291,6 +326,23 @@ fn error_code(error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_back_to_an_app_stands_there_once() {
+        for (before, after) in [
+            ("https://app.example/done", "https://app.example/done?session_id=urn%3Ax&state=y"),
+            ("https://app.example/done?a=b", "https://app.example/done?a=b&session_id=urn%3Ax&state=y"),
+            (
+                "https://app.example/?state=1&a=b&session_id=2&state=3",
+                "https://app.example/?a=b&session_id=urn%3Ax&state=y",
+            ),
+            ("com.example.app:/done", "com.example.app:/done?session_id=urn%3Ax&state=y"),
+        ] {
+            let mut url = Url::parse(before).unwrap();
+            add_pairs(&mut url, &[("session_id", "urn:x"), ("state", "y")]);
+            assert_eq!(url.as_str(), after);
+        }
+    }
 
     #[test]
     fn a_strangers_error_code_is_cut_to_plain_text() {

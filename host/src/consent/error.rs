@@ -3,7 +3,7 @@
 use super::SessionsError;
 use crate::audit::Unwritable;
 use crate::directory::Unresolved;
-use crate::ids::{AgentName, ProviderName};
+use crate::ids::{AgentName, Malformed, ProviderName};
 use crate::oauth::{CallbackError, OAuthError};
 use crate::seal::SealError;
 use crate::vault::VaultError;
@@ -75,6 +75,12 @@ pub enum ConsentError {
     /// The audit trail cannot be written.
     #[error("nothing is done that cannot be written down")]
     Unwritable(#[from] Unwritable),
+    /// The provider asks its users on another device, or it does not.
+    #[error("provider `{0}` asks its users in their browser; open the authorization URL")]
+    NotByDevice(ProviderName),
+    /// A row that was changed by hand.
+    #[error("the consent session cannot be read")]
+    Malformed(#[from] Malformed),
     /// The verifier or the code could not be sealed or opened.
     #[error("the consent session cannot be opened")]
     Seal(#[from] SealError),

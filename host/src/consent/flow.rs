@@ -1,18 +1,19 @@
 //! From the link to the provider: start, view, proceed.
 
+use super::device::{DeviceCodes, Devices};
 use super::error::ConsentError;
-use super::session::{ConsentSession, Stage};
+use super::session::{ConsentSession, Stage, Wishes};
 use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::Directory;
-use crate::identity::{Binding, User, VerifiedUser};
-use crate::ids::{AgentName, ConsentId, ProviderName, Scopes, UserId, sha256};
-use crate::oauth::{AuthorizationRequest, More, OAuth, Pkce, Proofs, Provider};
+use crate::directory::{Directory, RegisteredAgent, Unresolved};
+use crate::identity::{Binding, User, VerifiedUser, Workload};
+use crate::ids::{AgentName, ConsentId, ProviderName, UserId, sha256};
+use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::Vault;
+use crate::vault::{Vault, Wanted};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,7 @@ pub(super) struct Parts {
     pub(super) public_url: String,
     pub(super) clock: Clock,
     pub(super) strays: Allowance,
+    pub(super) devices: Devices,
     open: Mutex<Open>,
 }
 
@@ -54,6 +56,18 @@ pub(super) struct Parts {
 struct Open {
     of: HashMap<(AgentName, UserId), VecDeque<(ConsentId, Timestamp)>>,
     swept_at: Option<Timestamp>,
+}
+
+/// What a user is to be asked.
+pub struct Question<'a> {
+    /// For what. Audiences say nothing here: an authorization request has none.
+    pub wanted: &'a Wanted,
+    /// Where the browser goes afterwards. With one, an app completes the session; without, the host's own page does.
+    pub return_url: Option<&'a str>,
+    /// Comes back to the return URL as `state`.
+    pub custom_state: Option<&'a str>,
+    /// The provider is to ask even if it remembers an answer.
+    pub force: bool,
 }
 
 /// A link for the user.
@@ -101,6 +115,10 @@ pub struct View {
     pub expires_at: Timestamp,
     /// How far it got.
     pub stage: Stage,
+    /// Whether the user types a code at the provider, on whatever device, instead of going there and coming back.
+    pub by_device: bool,
+    /// The code, once there is one.
+    pub device: Option<DeviceCodes>,
 }
 
 impl Consents {
@@ -119,13 +137,24 @@ impl Consents {
     ) -> Arc<Self> {
         let public_url = public_url.as_str().trim_end_matches('/').to_owned();
         let strays = Allowance::new(STRAYS.0, STRAYS.1, clock.clone());
-        let open = Mutex::default();
-        let parts =
-            Parts { sessions, sealer, vault, oauth, providers, directory, trail, public_url, clock, strays, open };
+        let parts = Parts {
+            sessions,
+            sealer,
+            vault,
+            oauth,
+            providers,
+            directory,
+            trail,
+            public_url,
+            clock,
+            strays,
+            devices: Devices::default(),
+            open: Mutex::default(),
+        };
         Arc::new(Self { parts: Arc::new(parts) })
     }
 
-    /// Starts a session of the bound user. With a `return_url` an app completes it; without, the host's own page does.
+    /// Starts a session of the bound user.
     ///
     /// # Errors
     /// [`ConsentError::NoUser`], [`ConsentError::ReturnUrl`], or what kept it from being written.
@@ -133,38 +162,46 @@ impl Consents {
         &self,
         binding: &Arc<Binding>,
         provider: &Arc<Provider>,
-        scopes: &Scopes,
-        return_url: Option<&str>,
+        question: &Question<'_>,
     ) -> Result<Started, ConsentError> {
         let parts = &self.parts;
         let agent = binding.agent();
         let user = binding.user().ok_or(ConsentError::NoUser)?.id().clone();
-        if return_url.is_some_and(|url| Url::parse(url).is_err() || agent.return_url(url.as_bytes()).is_none()) {
+        let allowed = |url: &str| Url::parse(url).is_ok() && agent.return_url(url.as_bytes()).is_some();
+        if question.return_url.is_some_and(|url| !allowed(url)) {
             return Err(ConsentError::ReturnUrl(agent.name().clone()));
         }
         let now = parts.clock.now();
-        let session = ConsentSession {
+        let mut session = ConsentSession {
             id: ConsentId::random(),
             agent: agent.name().clone(),
             digest: agent.digest(),
             user,
             session: binding.session().clone(),
             provider: provider.name.clone(),
-            scopes: scopes.clone(),
-            return_url: return_url.map(str::to_owned),
+            scopes: question.wanted.scopes.clone(),
+            resources: question.wanted.resources().to_vec(),
+            return_url: question.return_url.map(str::to_owned),
             created_at: now,
             expires_at: now.plus(LIFETIME),
             stage: Stage::Started,
             state_hash: None,
+            sealed_wishes: None,
             sealed_verifier: None,
             sealed_code: None,
         };
+        if let Some(wishes) = Wishes::of(question).to_secret() {
+            session.sealed_wishes = Some(parts.seal(&session, WISHES, &wishes)?);
+        }
         let started = Started {
             authorization_url: format!("{}/consent/{}", parts.public_url, session.id),
             session_uri: session.id.session_uri(),
             expires_at: session.expires_at,
         };
-        let detail = json!({ "session_uri": started.session_uri, "scopes": scopes });
+        let mut detail = json!({ "session_uri": started.session_uri, "scopes": session.scopes });
+        if !session.resources.is_empty() {
+            detail["resources"] = json!(session.resources);
+        }
         let action = Action::new(codes::CONSENT_START, provider.name.as_str()).with(detail);
         parts.trail.note_for(binding, action, Outcome::allowed())?;
         let (surplus, sweep) = parts.make_room(&session, now);
@@ -194,6 +231,7 @@ impl Consents {
             return Err(ConsentError::Expired);
         }
         parts.trail.note(actor(&session, Some(user)), action(codes::CONSENT_VIEW, &session), Outcome::allowed())?;
+        parts.watch_again(&session, user);
         parts.view(&session)
     }
 
@@ -223,7 +261,8 @@ impl Consents {
     /// # Errors
     /// [`ConsentError::NotFound`] or [`ConsentError::Sessions`].
     pub async fn is_for_app(&self, id: ConsentId) -> Result<bool, ConsentError> {
-        Ok(self.parts.find(id).await?.return_url.is_some())
+        let session = self.parts.find(id).await?;
+        Ok(session.return_url.is_some() && !self.parts.by_device(&session.provider))
     }
 
     /// The agent that a session is about, whose authorizer says who may complete it. Takes the session URI that came
@@ -263,6 +302,7 @@ impl Consents {
                 return Err(ConsentError::Expired);
             }
             let provider = parts.provider(&session.provider)?;
+            let wishes = parts.wishes(&session)?;
             let (state, pkce) = (Secret::random(), Pkce::new());
             let from = session.stage;
             session.stage = Stage::AtProvider;
@@ -274,10 +314,12 @@ impl Consents {
                 pkce_challenge: pkce.challenge,
                 scopes: session.scopes.clone(),
                 nonce: None,
-                more: More::default(),
-                force: false,
+                more: More { resources: session.resources.clone(), parameters: wishes.parameters, ..More::default() },
+                force: wishes.force,
             };
-            let url = parts.oauth.authorization_url(&provider, Proofs::default(), &request).await?;
+            let workload = parts.workload(&session)?;
+            let proofs = Proofs { workload: Some(&workload), dpop: None };
+            let url = parts.oauth.authorization_url(&provider, proofs, &request).await?;
             let action = action(codes::CONSENT_PROCEED, &session);
             let actor = actor(&session, user);
             if parts.sessions.advance(from, session).await? {
@@ -290,12 +332,34 @@ impl Consents {
 }
 
 /// What is sealed for a session, as it stands in the associated data.
+pub(super) const WISHES: &str = "wishes";
 pub(super) const VERIFIER: &str = "verifier";
 pub(super) const CODE: &str = "code";
 
 impl Parts {
     pub(super) fn provider(&self, name: &ProviderName) -> Result<Arc<Provider>, ConsentError> {
         self.providers.oauth2(name).ok_or_else(|| ConsentError::NoProvider(name.clone()))
+    }
+
+    /// Whether this provider asks its users on another device.
+    pub(super) fn by_device(&self, provider: &ProviderName) -> bool {
+        self.providers.oauth2(provider).is_some_and(|provider| provider.consent == ConsentBy::Device)
+    }
+
+    /// The agent that asked, if it may still run. One that was made later, under the name of one that was deleted, never
+    /// asked.
+    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
+        self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at)
+    }
+
+    pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
+        Ok(Workload::of(&*self.agent(session)?))
+    }
+
+    /// What the agent asked for besides.
+    pub(super) fn wishes(&self, session: &ConsentSession) -> Result<Wishes, ConsentError> {
+        let Some(sealed) = &session.sealed_wishes else { return Ok(Wishes::default()) };
+        Wishes::read(&self.unseal(session, WISHES, sealed)?).ok_or(ConsentError::Seal(SealError::Unreadable))
     }
 
     /// One per provider, so that an answer of one can never pass for one of another (RFC 9700 §4.4.2).
@@ -324,6 +388,8 @@ impl Parts {
             hosts: provider.destinations.iter().map(ToString::to_string).collect(),
             expires_at: session.expires_at,
             stage: session.stage,
+            by_device: provider.consent == ConsentBy::Device,
+            device: self.device_codes(session)?,
         })
     }
 
@@ -356,6 +422,7 @@ impl Parts {
         session.stage = Stage::Failed;
         session.sealed_verifier = None;
         session.sealed_code = None;
+        self.devices.forget(session.id);
         self.sessions.advance(from, session).await
     }
 

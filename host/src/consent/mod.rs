@@ -1,17 +1,20 @@
-//! One authorization-code attempt, from the link to the grant.
+//! One attempt to get a user's consent, from the link to the grant: by an authorization code, or by a code that the user
+//! types on another device.
 //!
 //! A consent session belongs to the user of the invocation that started it (`iss` + `sub`). The code that a provider
 //! sends back is exchanged only when the user at the other end is that user; anybody else stores nothing for anybody and
 //! leaves an audit record. Sessions live ten minutes, a `state` works once and is stored hashed.
 
 mod callback;
+mod device;
 mod error;
 mod flow;
 mod session;
 
 pub use callback::{Callback, Landing};
+pub use device::DeviceCodes;
 pub use error::ConsentError;
-pub use flow::{Consents, SessionStatus, Started, View};
+pub use flow::{Consents, Question, SessionStatus, Started, View};
 pub use session::{ConsentSession, Stage};
 
 use crate::clock::Timestamp;

@@ -1,7 +1,11 @@
 //! What a consent session remembers.
 
 use crate::clock::Timestamp;
-use crate::ids::{AgentName, ConsentId, Digest, ProviderName, Scopes, SessionId, UserId};
+use crate::ids::{AgentName, ConsentId, Digest, Malformed, ProviderName, Scopes, SessionId, UserId};
+use crate::oauth::More;
+use crate::secret::Secret;
+use crate::vault::Wanted;
+use serde::{Deserialize, Serialize};
 
 /// One attempt. Its verifier and code are sealed; its `state` is stored hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct ConsentSession {
     pub provider: ProviderName,
     /// For what.
     pub scopes: Scopes,
+    /// For which resources (RFC 8707), sorted.
+    pub resources: Vec<String>,
     /// Where the browser goes afterwards. With one, an app completes the session; without, the host's own page does.
     pub return_url: Option<String>,
     /// When it was started.
@@ -30,10 +36,53 @@ pub struct ConsentSession {
     pub stage: Stage,
     /// SHA-256 of the `state` that was sent to the provider; single use.
     pub state_hash: Option<[u8; 32]>,
+    /// What the agent asked for besides and nobody else is to read, sealed; none where it is nothing.
+    pub sealed_wishes: Option<Vec<u8>>,
     /// The PKCE verifier, sealed.
     pub sealed_verifier: Option<Vec<u8>>,
-    /// The code, sealed, while the app has yet to complete.
+    /// The code, sealed, while the app has yet to complete; or the codes of a device, while the user has yet to decide.
     pub sealed_code: Option<Vec<u8>>,
+}
+
+/// What an agent asks for besides. Not among the columns: a state may be secret to the app, and so may a parameter.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wishes {
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) state: Option<String>,
+    pub(super) force: bool,
+}
+
+impl Wishes {
+    pub(super) fn of(question: &super::Question<'_>) -> Self {
+        Self {
+            parameters: question.wanted.more().parameters.clone(),
+            state: question.custom_state.map(str::to_owned),
+            force: question.force,
+        }
+    }
+
+    /// To be sealed; none where there is nothing.
+    pub(super) fn to_secret(&self) -> Option<Secret> {
+        if self.parameters.is_empty() && self.state.is_none() && !self.force {
+            return None;
+        }
+        serde_json::to_string(self).ok().map(Secret::from_text)
+    }
+
+    pub(super) fn read(plain: &Secret) -> Option<Self> {
+        serde_json::from_slice(plain.expose()).ok()
+    }
+}
+
+impl ConsentSession {
+    /// What the grant will be for.
+    ///
+    /// # Errors
+    /// [`Malformed`] for a row that was changed by hand.
+    pub(super) fn wanted(&self) -> Result<Wanted, Malformed> {
+        Wanted::new(self.scopes.clone(), More { resources: self.resources.clone(), ..More::default() })
+    }
 }
 
 /// How far a session got.

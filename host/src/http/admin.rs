@@ -3,20 +3,18 @@
 use super::form;
 use super::operator::{Operator, Operators};
 use super::problem::Problem;
-use crate::audit::{Action, Actor, AgentRef, Decision, Entry, Filter, Outcome, codes};
+use crate::audit::{Decision, Entry, Filter};
 use crate::clock::Timestamp;
-use crate::directory::{Deployment, NewWorkload, State as AgentState, Tags, WorkloadIdentity};
-use crate::ids::{AgentName, Digest, GrantId, UserId};
+use crate::directory::Tags;
+use crate::ids::{AgentName, ProviderName};
+use crate::operations::{AgentView, CreateWorkload, Deploy, ProviderView};
 use crate::providers::CredentialProvider;
-use crate::vault::Grant;
-use crate::wiring::Host;
+use crate::vault::{Grant, GrantFilter};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 use url::form_urlencoded;
 
@@ -28,7 +26,8 @@ const MOST_RECORDS: usize = 10_000;
 
 pub(super) type Answer = Result<Json<Value>, Problem>;
 
-pub(super) async fn status(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
+pub(super) async fn status(State(Operators(operations)): State<Operators>, _: Operator) -> Json<Value> {
+    let host = operations.host();
     let settings = &host.settings;
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -45,88 +44,46 @@ pub(super) async fn status(State(Operators(host)): State<Operators>, _: Operator
     }))
 }
 
-/// How many agents there are, who made them, and what each can do.
-pub(super) async fn agents(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
-    let users = users_by_agent(&host);
-    let of = |identity: &Arc<WorkloadIdentity>| agent(&host, identity, users.get(identity.name.as_str()));
-    Json(host.directory.list().iter().map(of).collect())
+/// Every agent: who made it, and what it can do.
+pub(super) async fn agents(State(Operators(operations)): State<Operators>, operator: Operator) -> Answer {
+    Ok(Json(operations.list_agents(operator.caller())?.iter().map(agent).collect()))
 }
 
-fn users_by_agent(host: &Host) -> HashMap<String, HashSet<UserId>> {
-    let mut users: HashMap<String, HashSet<UserId>> = HashMap::new();
-    for grant in host.vault.grants() {
-        users.entry(grant.agent).or_default().insert(grant.user);
-    }
-    users
-}
-
-fn agent(host: &Host, identity: &WorkloadIdentity, users: Option<&HashSet<UserId>>) -> Value {
-    let terms = host.directory.terms(&identity.name);
-    let providers: Vec<Value> = terms
-        .providers
-        .iter()
-        .map(|bound| {
-            let hosts: Vec<String> = match host.providers.find(&bound.provider) {
-                Some(provider) => provider.destinations().iter().map(ToString::to_string).collect(),
-                None => Vec::new(),
-            };
-            let at_run_time = identity.bound.iter().any(|other| other.provider == bound.provider);
-            json!({ "name": bound.provider, "scopes": bound.scopes, "hosts": hosts, "at_run_time": at_run_time })
+pub(super) fn agent(view: &AgentView) -> Value {
+    let of = |provider: &ProviderView| {
+        let at_run_time = view.identity.bound.iter().any(|other| other.provider == provider.bound.provider);
+        json!({
+            "name": provider.bound.provider,
+            "scopes": provider.bound.scopes,
+            "hosts": provider.hosts,
+            "at_run_time": at_run_time,
         })
-        .collect();
-    let mut value = json!(identity);
-    value["providers"] = json!(providers);
-    value["any_provider"] = json!(terms.any_provider);
-    value["trusts_user_ids"] = json!(terms.trusts_user_ids);
-    value["configured_return_urls"] = json!(terms.return_urls);
-    value["claims"] = json!(terms.claims);
-    value["egress"] = json!(terms.egress);
-    value["reveal"] = json!(terms.reveal);
-    value["users"] = json!(users.map_or(0, HashSet::len));
+    };
+    let mut value = json!(*view.identity);
+    value["providers"] = view.providers.iter().map(of).collect();
+    value["any_provider"] = json!(view.terms.any_provider);
+    value["trusts_user_ids"] = json!(view.terms.trusts_user_ids);
+    value["configured_return_urls"] = json!(view.terms.return_urls);
+    value["claims"] = json!(view.terms.claims);
+    value["egress"] = json!(view.terms.egress);
+    value["reveal"] = json!(view.terms.reveal);
+    value["users"] = json!(view.users);
     value
-}
-
-pub(super) fn one_agent(host: &Host, identity: &WorkloadIdentity) -> Json<Value> {
-    Json(agent(host, identity, users_by_agent(host).get(identity.name.as_str())))
 }
 
 /// The component must compile, link and export what an agent exports before its name points to it.
 pub(super) async fn deploy(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     Path(name): Path<String>,
     operator: Operator,
     request: Request,
 ) -> Answer {
     let name = AgentName::parse(&name)?;
     let (head, body) = request.into_parts();
-    let wishes = Wishes::parse(head.uri.query().unwrap_or_default())?;
+    let Wishes { publisher, return_urls } = Wishes::parse(head.uri.query().unwrap_or_default())?;
     let bytes = form::small(body, MOST_COMPONENT, COMPONENT_PATIENCE).await?;
-    let digest = Digest::of(&bytes);
-    let mut actor = operator.actor();
-    actor.agent = Some(AgentRef { name: name.to_string(), digest: Some(digest.to_string()) });
-    let action = Action::new(codes::DEPLOY, name.as_str())
-        .with(json!({ "digest": digest, "publisher": wishes.publisher, "bytes": bytes.len() }));
-    let deployment = Deployment {
-        allowed_return_urls: wishes.return_urls(&host, &name),
-        name,
-        digest,
-        publisher: wishes.publisher,
-        by: operator.name(),
-    };
-    let deed = async {
-        let components = host.components.clone();
-        let stored = tokio::task::spawn_blocking(move || components.put(&bytes)).await;
-        match stored {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Problem::storage_of(&error)),
-            Err(error) => return Err(Problem::storage_of(&error)),
-        }
-        // Compiles it, off this thread, and keeps it for the first invocation.
-        host.loaded(digest).await.map_err(|error| Problem::component(&error))?;
-        Ok(host.directory.deploy(deployment).await?)
-    };
-    let identity = written(&host, actor, action, deed).await?;
-    Ok(one_agent(&host, &identity))
+    let deploy = Deploy { name, bytes, publisher, return_urls };
+    Ok(Json(agent(&operations.deploy_agent(operator.caller(), deploy).await?)))
 }
 
 /// What the query of a deployment says.
@@ -152,46 +109,22 @@ impl Wishes {
         let publisher = publisher.ok_or_else(|| Problem::bad_request("say who published it with `publisher`"))?;
         Ok(Self { publisher, return_urls })
     }
-
-    /// Those that were sent and those of the configuration; none, which keeps what there is, where neither says any.
-    fn return_urls(&self, host: &Host, name: &AgentName) -> Option<Vec<String>> {
-        let mut urls = self.return_urls.clone();
-        let configured = host.settings.agents.get(name).map_or(&[][..], |agent| &agent.allowed_return_urls);
-        for url in configured {
-            if !urls.contains(url) {
-                urls.push(url.clone());
-            }
-        }
-        (!urls.is_empty()).then_some(urls)
-    }
 }
 
-pub(super) async fn suspend(operators: State<Operators>, name: Path<String>, operator: Operator) -> Answer {
-    set_state(operators, name, operator, codes::SUSPEND, AgentState::Suspended).await
-}
-
-pub(super) async fn resume(operators: State<Operators>, name: Path<String>, operator: Operator) -> Answer {
-    set_state(operators, name, operator, codes::RESUME, AgentState::Active).await
-}
-
-async fn set_state(
-    State(Operators(host)): State<Operators>,
+pub(super) async fn suspend(
+    State(Operators(operations)): State<Operators>,
     Path(name): Path<String>,
     operator: Operator,
-    code: &str,
-    state: AgentState,
 ) -> Answer {
-    let name = AgentName::parse(&name)?;
-    let mut actor = operator.actor();
-    actor.agent = host.directory.entry(&name).and_then(|entry| about(&entry));
-    let deed = async { Ok(host.directory.set_state(&name, state).await?) };
-    let identity = written(&host, actor, Action::new(code, name.as_str()), deed).await?;
-    Ok(one_agent(&host, &identity))
+    Ok(Json(agent(&operations.suspend_agent(operator.caller(), &AgentName::parse(&name)?).await?)))
 }
 
-pub(super) fn about(entry: &WorkloadIdentity) -> Option<AgentRef> {
-    let digest = entry.version.as_ref().map(|version| version.digest.to_string());
-    Some(AgentRef { name: entry.name.to_string(), digest })
+pub(super) async fn resume(
+    State(Operators(operations)): State<Operators>,
+    Path(name): Path<String>,
+    operator: Operator,
+) -> Answer {
+    Ok(Json(agent(&operations.resume_agent(operator.caller(), &AgentName::parse(&name)?).await?)))
 }
 
 #[derive(Deserialize)]
@@ -206,44 +139,26 @@ struct Workload {
 }
 
 /// A workload identity by hand.
-pub(super) async fn create(State(Operators(host)): State<Operators>, operator: Operator, request: Request) -> Answer {
+pub(super) async fn create(
+    State(Operators(operations)): State<Operators>,
+    operator: Operator,
+    request: Request,
+) -> Answer {
     let body = form::small(request.into_body(), 64 << 10, Duration::from_secs(10)).await?;
     let wanted: Workload = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    let action =
-        Action::new(codes::WORKLOAD_CREATE, wanted.name.as_str()).with(json!({ "publisher": wanted.publisher }));
-    let new = NewWorkload {
+    let create = CreateWorkload {
         name: wanted.name,
-        publisher: wanted.publisher,
-        by: operator.name(),
-        allowed_return_urls: wanted.allowed_return_urls,
+        publisher: Some(wanted.publisher),
+        return_urls: wanted.allowed_return_urls,
         tags: wanted.tags,
     };
-    let deed = async { Ok(host.directory.create(new).await?) };
-    let identity = written(&host, operator.actor(), action, deed).await?;
-    Ok(one_agent(&host, &identity))
-}
-
-/// Open, act, close: nothing changes that is not durably written down first.
-pub(super) async fn written<T>(
-    host: &Host,
-    actor: Actor,
-    action: Action,
-    deed: impl Future<Output = Result<T, Problem>>,
-) -> Result<T, Problem> {
-    let record = host.trail.open_deed(actor, action)?;
-    record.written().await?;
-    let result = deed.await;
-    record.close(match &result {
-        Ok(_) => Outcome::allowed(),
-        Err(problem) if problem.status.is_server_error() => Outcome::failed(problem.detail.clone()),
-        Err(problem) => Outcome::refused(problem.detail.clone()),
-    });
-    result
+    Ok(Json(agent(&operations.create_workload(operator.caller(), create).await?)))
 }
 
 /// The configured credential providers, without their secrets.
-pub(super) async fn providers(State(Operators(host)): State<Operators>, _: Operator) -> Json<Value> {
+pub(super) async fn providers(State(Operators(operations)): State<Operators>, _: Operator) -> Json<Value> {
+    let host = operations.host();
     let origin = host.settings.public_url.as_str().trim_end_matches('/');
     let of = |provider: &CredentialProvider| {
         let hosts: Vec<String> = provider.destinations().iter().map(ToString::to_string).collect();
@@ -272,30 +187,27 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn grants(
-    State(Operators(host)): State<Operators>,
-    _: Operator,
+    State(Operators(operations)): State<Operators>,
+    operator: Operator,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Vec<Grant>>, Problem> {
     let Query(wanted) = wanted.map_err(|_| Problem::bad_request("filter by `user`, `agent` and `provider`"))?;
-    let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-    let mut grants = host.vault.grants();
-    grants.retain(|grant| {
-        is(&wanted.user, grant.user.subject.as_str())
-            && is(&wanted.agent, &grant.agent)
-            && is(&wanted.provider, grant.provider.as_str())
-    });
+    let filter = GrantFilter {
+        user: None,
+        agent: wanted.agent.as_deref().map(AgentName::parse).transpose()?,
+        provider: wanted.provider.as_deref().map(ProviderName::parse).transpose()?,
+    };
+    let mut grants = operations.list_grants(operator.caller(), &filter, wanted.user.as_deref())?;
     grants.sort_by_key(|grant| (grant.created_at, grant.id));
     Ok(Json(grants))
 }
 
-/// The vault writes this down itself.
 pub(super) async fn revoke(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     Path(id): Path<String>,
     operator: Operator,
 ) -> Result<Json<Grant>, Problem> {
-    let id: GrantId = id.parse()?;
-    Ok(Json(host.vault.revoke(id, operator.actor(), None).await?))
+    Ok(Json(operations.revoke_grant(operator.caller(), id.parse()?).await?))
 }
 
 #[derive(Deserialize)]
@@ -313,7 +225,7 @@ pub(super) struct Asked {
 
 /// Newest first.
 pub(super) async fn audit(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     _: Operator,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
@@ -331,7 +243,7 @@ pub(super) async fn audit(
         since: asked.since.map(Timestamp::from_millis),
         limit: asked.limit.unwrap_or(0).min(MOST_RECORDS),
     };
-    Ok(Json(host.trail.journal().query(filter).await?))
+    Ok(Json(operations.host().trail.journal().query(filter).await?))
 }
 
 #[cfg(test)]

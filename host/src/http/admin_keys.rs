@@ -1,11 +1,9 @@
 //! The operators' API of access keys. A secret is in one answer, once: of the request that made the key.
 
-use super::admin::written;
 use super::form;
 use super::operator::{Operator, Operators};
 use super::problem::Problem;
-use crate::access::{AccessKey, KeyId, NewKey, Operation, Operations, Workloads};
-use crate::audit::{Action, codes};
+use crate::access::{AccessKey, KeyId, Operations, Workloads};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use http::header::{CACHE_CONTROL, HeaderName};
@@ -18,11 +16,10 @@ use std::time::Duration;
 const REGION: &str = "us-east-1";
 
 pub(super) async fn list(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     operator: Operator,
 ) -> Result<Json<Vec<AccessKey>>, Problem> {
-    let _permitted = operator.caller().may(Operation::ListAccessKeys, None)?;
-    Ok(Json(host.door.keys().list()))
+    Ok(Json(operations.list_keys(operator.caller())?))
 }
 
 #[derive(Deserialize)]
@@ -35,22 +32,17 @@ struct Wanted {
 
 /// The answer has the secret, and the variables that clients of AWS read.
 pub(super) async fn create(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     operator: Operator,
     request: Request,
 ) -> Result<([(HeaderName, &'static str); 1], Json<Value>), Problem> {
     let body = form::small(request.into_body(), 64 << 10, Duration::from_secs(10)).await?;
     let wanted: Wanted = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
-    let operations = Operations::parse(wanted.operations.iter().map(String::as_str))?;
+    let rights = Operations::parse(wanted.operations.iter().map(String::as_str))?;
     let workloads = Workloads::parse(wanted.workloads.iter().map(String::as_str))?;
-    let permitted = operator.caller().may(Operation::CreateAccessKey, None)?;
-    let action = json!({ "name": wanted.name, "operations": wanted.operations, "workloads": wanted.workloads });
-    let new = NewKey::new(wanted.name, operations, workloads);
-    let action = Action::new(codes::KEY_CREATE, new.id().as_str()).with(action);
-    let deed = async { Ok(host.door.keys().create(&permitted, new).await?) };
-    let made = written(&host, permitted.actor(), action, deed).await?;
-    let origin = host.settings.public_url.as_str().trim_end_matches('/');
+    let made = operations.create_key(operator.caller(), wanted.name, rights, workloads).await?;
+    let origin = operations.host().settings.public_url.as_str().trim_end_matches('/');
     let mut answer = json!(*made.key);
     answer["secret_access_key"] = made.shown().into();
     answer["environment"] = json!({
@@ -64,27 +56,21 @@ pub(super) async fn create(
 }
 
 pub(super) async fn disable(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     Path(id): Path<String>,
     operator: Operator,
 ) -> Result<Json<AccessKey>, Problem> {
     let id: KeyId = id.parse()?;
-    let permitted = operator.caller().may(Operation::DisableAccessKey, None)?;
-    let action = Action::new(codes::KEY_DISABLE, id.as_str());
-    let deed = async { Ok(host.door.keys().disable(&permitted, &id).await?) };
-    written(&host, permitted.actor(), action, deed).await.map(shown)
+    Ok(shown(operations.disable_key(operator.caller(), &id).await?))
 }
 
 pub(super) async fn remove(
-    State(Operators(host)): State<Operators>,
+    State(Operators(operations)): State<Operators>,
     Path(id): Path<String>,
     operator: Operator,
 ) -> Result<Json<AccessKey>, Problem> {
     let id: KeyId = id.parse()?;
-    let permitted = operator.caller().may(Operation::DeleteAccessKey, None)?;
-    let action = Action::new(codes::KEY_DELETE, id.as_str());
-    let deed = async { Ok(host.door.keys().delete(&permitted, &id).await?) };
-    written(&host, permitted.actor(), action, deed).await.map(shown)
+    Ok(shown(operations.delete_key(operator.caller(), &id).await?))
 }
 
 fn shown(key: Arc<AccessKey>) -> Json<AccessKey> {

@@ -1,10 +1,9 @@
-//! Bodies on their way to a guest and back.
+//! Bodies on their way to a guest.
 
-use crate::audit::{Attempt, Outcome};
-use crate::broker::{Body, BodyError, Seat};
+use crate::broker::{Body, BodyError};
+use crate::operations::Overflow;
 use bytes::Bytes;
-use http::StatusCode;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use std::pin::Pin;
@@ -12,16 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-/// Set when a body turned out to be over the cap.
-#[derive(Clone, Default)]
-pub(super) struct Overflow(Option<Arc<AtomicBool>>);
-
-impl Overflow {
-    pub(super) fn happened(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
-    }
-}
 
 /// A caller's body, at most `max` bytes of it. One whose length is known already is either refused at once (and handed
 /// back) or passed on as it is, since the server holds it to that length.
@@ -34,8 +23,7 @@ pub(super) fn capped(body: axum::body::Body, max: u64) -> Result<(Body, Overflow
     if size.upper().is_some_and(|upper| upper <= max) {
         return Ok((inner, Overflow::default()));
     }
-    let flag = Arc::new(AtomicBool::new(false));
-    let overflow = Overflow(Some(flag.clone()));
+    let (overflow, flag) = Overflow::watched();
     Ok((UnsyncBoxBody::new(Capped { inner, left: max, flag }), overflow))
 }
 
@@ -81,74 +69,6 @@ impl http_body::Body for Capped {
 
     fn is_end_stream(&self) -> bool {
         self.inner.is_end_stream()
-    }
-}
-
-/// A guest's body. Closes the attempt when it ends or when nobody reads on, and keeps the invocation seated until then.
-pub(super) struct Closing {
-    inner: Body,
-    /// None once it is closed.
-    open: Option<(Attempt, Seat)>,
-    status: StatusCode,
-    /// The answer to `HEAD` has a body that nobody reads.
-    unread: bool,
-}
-
-impl Closing {
-    pub(super) fn new(inner: Body, attempt: Attempt, seat: Seat, status: StatusCode, unread: bool) -> Self {
-        let mut closing = Self { inner, open: Some((attempt, seat)), status, unread };
-        closing.close_if_over();
-        closing
-    }
-
-    fn close_if_over(&mut self) {
-        if self.inner.is_end_stream() {
-            self.close_well();
-        }
-    }
-
-    fn close_well(&mut self) {
-        let status = self.status.as_u16();
-        self.close(|| Outcome::allowed_with(format!("answered {status}")));
-    }
-
-    fn close(&mut self, outcome: impl FnOnce() -> Outcome) {
-        if let Some((attempt, _seat)) = self.open.take() {
-            attempt.close(outcome());
-        }
-    }
-}
-
-impl http_body::Body for Closing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        match &frame {
-            None => self.close_well(),
-            // The server may not ask again once it knows that this was the end.
-            Some(Ok(_)) => self.close_if_over(),
-            Some(Err(error)) => self.close(|| Outcome::failed(error.to_string())),
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        match self.unread {
-            true => self.close_well(),
-            false => self.close(|| Outcome::failed("the caller went away before the response ended")),
-        }
     }
 }
 

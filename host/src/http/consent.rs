@@ -43,7 +43,7 @@ pub(super) async fn page(
     Ok(pages::consent(&view, &visit, reveal, site.host.clock.now()))
 }
 
-/// The user goes on.
+/// The user goes on: to the provider, or to a code that they type there on another device.
 pub(super) async fn proceed(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
@@ -53,7 +53,16 @@ pub(super) async fn proceed(
     let id = parse(&id)?;
     let (head, body) = request.into_parts();
     form::read(&site, &visit, &head.headers, body).await?;
-    let going = site.host.consents.proceed(id, Some(visit.user())).await;
+    let consents = &site.host.consents;
+    match consents.begin_device(id, visit.user()).await {
+        Err(ConsentError::NotByDevice(_)) => {}
+        begun => {
+            begun.map_err(|error| refused(error, id, Some(&visit)))?;
+            // To the page, which shows the code and can be loaded again.
+            return Ok(Redirect::to(&ReturnTo::Consent(id).path()).into_response());
+        }
+    }
+    let going = consents.proceed(id, Some(visit.user())).await;
     let url = going.map_err(|error| refused(error, id, Some(&visit)))?;
     Ok(Redirect::to(url.as_str()).into_response())
 }
@@ -82,6 +91,34 @@ pub(super) async fn callback(
         Ok(Landing::ReturnToApp { url }) => Ok(Redirect::to(url.as_str()).into_response()),
         Err(error) => Err(Problem::from(error).into()),
     }
+}
+
+/// The codes for an app or a command line of the user whom the session belongs to, with a token of theirs. Asked again, it
+/// tells the same codes, or how it ended.
+pub(super) async fn device(
+    State(site): State<Arc<Site>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let (head, _) = request.into_parts();
+    // Before anything is looked up: a caller without a token learns nothing of sessions.
+    if !head.headers.contains_key(http::header::AUTHORIZATION) {
+        site.user(&head, For::Host).await?;
+    }
+    let id = parse(&id)?;
+    let consents = &site.host.consents;
+    let agent = match consents.agent_of(id).await {
+        Ok(agent) => Some(agent),
+        Err(ConsentError::NotFound) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let user = site.user(&head, For::Agent(agent.as_ref())).await?;
+    let codes = match consents.begin_device(id, &user).await {
+        Ok(codes) => json!({ "stage": "at-provider", "codes": codes }),
+        Err(ConsentError::Over) => json!({ "stage": consents.view(id, &user).await?.stage }),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(codes))
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,6 @@
 use super::problem::Problem;
 use super::site::Site;
 use super::token::For;
-use crate::audit::Actor;
 use crate::ids::GrantId;
 use crate::vault::Grant;
 use axum::Json;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 pub(super) async fn list(State(site): State<Arc<Site>>, request: Request) -> Result<Json<Vec<Grant>>, Problem> {
     let (head, _) = request.into_parts();
     let user = site.user(&head, For::Host).await?;
-    Ok(Json(site.host.vault.grants_of(user.id())))
+    Ok(Json(site.operations.grants_of_user(&user)))
 }
 
 pub(super) async fn revoke(
@@ -24,5 +23,5 @@ pub(super) async fn revoke(
     let (head, _) = request.into_parts();
     let user = site.user(&head, For::Host).await?;
     let id: GrantId = id.parse()?;
-    Ok(Json(site.host.vault.revoke(id, Actor::user(&user), Some(user.id())).await?))
+    Ok(Json(site.operations.revoke_own_grant(&user, id).await?))
 }

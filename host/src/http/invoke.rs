@@ -1,19 +1,20 @@
 //! `/agents/{name}/invocations`: one call of an agent, in a straight line.
 
-use super::body::{Closing, capped, forget};
+use super::body::{capped, forget};
 use super::headers::{self, INVOCATION, RETURN_URL, SESSION};
 use super::problem::Problem;
 use super::site::Site;
 use super::token::For;
 use crate::audit::{Action, Actor, Outcome, codes};
 use crate::directory::RegisteredAgent;
-use crate::identity::{Binding, VerifiedUser};
-use crate::ids::{AgentName, SessionId};
+use crate::identity::VerifiedUser;
+use crate::ids::{AgentName, InvocationId, SessionId};
+use crate::operations::{Invocation, Invoked};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use std::sync::Arc;
 
 /// Any method. The guest sees `/`, or what follows `invocations`, with the query.
@@ -37,28 +38,13 @@ pub(super) async fn invoke(State(site): State<Arc<Site>>, request: Request) -> R
             return Err(Problem::too_large(max));
         }
     };
-    let digest = agent.digest().ok_or_else(|| Problem::no_agent(named))?;
-    let loaded = host.loaded(digest).await.map_err(|error| Problem::component_unavailable(&error))?;
-
-    let binding = Binding::bind(agent, Some(user.into()), session, host.trail.host());
-    let attempt = host.trail.open(&binding, Action::new(codes::INVOKE, resource(&head.method, &target)))?;
-    let (guest, seat) = host.desk.seat(&binding, return_url);
-    let request = for_guest(&site, &head, &binding, target, body);
-    let mut response = match host.engine.invoke(&loaded, guest, site.broker.clone(), request).await {
-        Ok(response) if !overflow.happened() => response,
-        Ok(_) => {
-            attempt.close(Outcome::refused("the body is too large"));
-            return Err(Problem::too_large(max));
-        }
-        Err(error) => {
-            attempt.close(Outcome::failed(error.to_string()));
-            return Err(if overflow.happened() { Problem::too_large(max) } else { error.into() });
-        }
-    };
+    let request = for_guest(&site, &head, agent.name(), target, body);
+    let (user, caller) = (Some(user.into()), Actor::default());
+    let invocation = Invocation { agent, user, session, return_url, request, overflow, caller };
+    let Invoked { mut response, session, invocation } = site.operations.invoke(invocation).await?;
     headers::outbound(response.headers_mut());
-    tell(response.headers_mut(), &binding);
-    let (status, unread) = (response.status(), head.method == Method::HEAD);
-    Ok(response.map(|body| axum::body::Body::new(Closing::new(body, attempt, seat, status, unread))))
+    tell(response.headers_mut(), &session, invocation);
+    Ok(response.map(axum::body::Body::new))
 }
 
 /// The name as it was written, and what the guest sees.
@@ -116,20 +102,14 @@ fn single<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> Result<Option<
     }
 }
 
-/// As it stands in the audit trail: without the query, and not endless.
-fn resource(method: &Method, target: &PathAndQuery) -> String {
-    let path: String = target.path().chars().take(256).collect();
-    format!("{method} {path}")
-}
-
 fn for_guest(
     site: &Site,
     head: &Parts,
-    binding: &Binding,
+    agent: &AgentName,
     target: PathAndQuery,
     body: crate::broker::Body,
 ) -> http::Request<crate::broker::Body> {
-    let also = site.host.settings.agents.get(binding.agent().name()).map_or(&[][..], |agent| &agent.inbound_headers);
+    let also = site.host.settings.agents.get(agent).map_or(&[][..], |agent| &agent.inbound_headers);
     let mut request = http::Request::new(body);
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = Uri::from(target);
@@ -138,11 +118,11 @@ fn for_guest(
 }
 
 /// By these the caller goes on, and finds the invocation in the audit trail.
-fn tell(headers: &mut HeaderMap, binding: &Binding) {
-    if let Ok(session) = HeaderValue::from_str(binding.session().as_str()) {
+fn tell(headers: &mut HeaderMap, session: &SessionId, invocation: InvocationId) {
+    if let Ok(session) = HeaderValue::from_str(session.as_str()) {
         headers.insert(SESSION, session);
     }
-    if let Ok(invocation) = HeaderValue::try_from(binding.invocation().to_string()) {
+    if let Ok(invocation) = HeaderValue::try_from(invocation.to_string()) {
         headers.insert(INVOCATION, invocation);
     }
 }
@@ -183,11 +163,5 @@ mod tests {
         for bad in [&["short"][..], &["0123456789abcdef", "0123456789abcdef"], &["../../../../etc/passwd"]] {
             assert_eq!(session(&named(bad)).unwrap_err().status, 400, "{bad:?}");
         }
-    }
-
-    #[test]
-    fn the_trail_has_no_query() {
-        let target: PathAndQuery = "/x?token=secret".parse().unwrap();
-        assert_eq!(resource(&Method::POST, &target), "POST /x");
     }
 }

@@ -4,7 +4,6 @@ use super::form;
 use super::pages::{self, Failed};
 use super::problem::Problem;
 use super::site::Site;
-use crate::audit::Actor;
 use crate::ids::GrantId;
 use crate::sign_in::Visit;
 use axum::extract::rejection::QueryRejection;
@@ -29,7 +28,7 @@ pub(super) async fn page(
     visit: Visit,
     shown: Result<Query<Shown>, QueryRejection>,
 ) -> Response {
-    let mut grants = site.host.vault.grants_of(visit.user().id());
+    let mut grants = site.operations.grants_of_user(visit.user());
     grants.sort_by(|a, b| (&a.agent, &a.provider, a.created_at).cmp(&(&b.agent, &b.provider, b.created_at)));
     let granted: Vec<pages::Granted<'_>> = grants
         .iter()
@@ -55,7 +54,6 @@ pub(super) async fn revoke(
     let (head, body) = request.into_parts();
     form::read(&site, &visit, &head.headers, body).await?;
     let id: GrantId = id.parse().map_err(|_| Problem::not_found())?;
-    let user = visit.user();
-    site.host.vault.revoke(id, Actor::user(user), Some(user.id())).await.map_err(Problem::from)?;
+    site.operations.revoke_own_grant(visit.user(), id).await.map_err(Problem::from)?;
     Ok(Redirect::to("/me?revoked=1").into_response())
 }

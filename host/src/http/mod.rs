@@ -7,6 +7,7 @@ mod access;
 mod admin;
 mod admin_keys;
 mod admin_workloads;
+mod agentcore;
 mod body;
 mod consent;
 mod cookies;

@@ -2,38 +2,29 @@
 
 use super::problem::Problem;
 use crate::access::Caller;
-use crate::audit::Actor;
-use crate::wiring::Host;
+use crate::operations::Operations;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use std::sync::Arc;
+use tokio::net::UnixStream;
 
 /// The state of the operators' routes.
 #[derive(Clone)]
-pub(super) struct Operators(pub(super) Arc<Host>);
+pub(super) struct Operators(pub(super) Arc<Operations>);
 
-/// An account of this machine, as the kernel says it. Put into each request by the server of the socket.
+/// An account of this machine. Put into each request by the server of the socket.
 #[derive(Clone, Debug)]
 pub(super) struct Operator(Arc<Caller>);
 
 impl Operator {
-    /// At the other end of this connection; none where that is nobody who operates this host.
-    pub(super) fn at(stream: &tokio::net::UnixStream) -> Option<Self> {
+    /// The account at the other end, by the kernel's word; none for one that has no business here.
+    pub(super) fn at(stream: &UnixStream) -> Option<Self> {
         Caller::at_socket(stream).map(Self)
     }
 
-    /// Who calls, for [`Caller::may`].
+    /// As operations take it.
     pub(super) fn caller(&self) -> &Arc<Caller> {
         &self.0
-    }
-
-    /// As it stands in the directory and in the audit trail.
-    pub(super) fn name(&self) -> String {
-        self.0.to_string()
-    }
-
-    pub(super) fn actor(&self) -> Actor {
-        self.0.actor()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::consent::ConsentError;
 use crate::directory::{ChangeError, Unresolved};
 use crate::identity::Rejected;
 use crate::ids::{AgentName, Malformed};
+use crate::operations::{Class, OperationError};
 use crate::runtime::{InvokeError, LoadError};
 use crate::sign_in::SignInError;
 use crate::vault::VaultError;
@@ -120,6 +121,11 @@ impl Problem {
         self
     }
 
+    /// What tells a client how to come with a token.
+    pub(super) fn challenge(&self) -> Option<&HeaderValue> {
+        self.challenge.as_ref()
+    }
+
     /// For operators, who are told all.
     pub(super) fn component(error: &ComponentError) -> Self {
         match error {
@@ -127,11 +133,6 @@ impl Problem {
             ComponentError::Store(source) => storage(source.to_string()),
             ComponentError::Stopped => storage(error.to_string()),
         }
-    }
-
-    /// A part of the host failed, for operators.
-    pub(super) fn storage_of(error: &dyn std::error::Error) -> Self {
-        storage(error.to_string())
     }
 
     /// The component of an agent that is registered cannot run. Outside, only that.
@@ -198,7 +199,9 @@ impl From<KeysError> for Problem {
             KeysError::MoreThanYours => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not yours to do", detail)
             }
-            KeysError::OtherPermission(_) | KeysError::Seal { .. } | KeysError::Store(_) => Self::storage_of(&error),
+            KeysError::OtherPermission(_) | KeysError::Seal { .. } | KeysError::Store(_) => {
+                unavailable("an access key could not be made or changed", &error)
+            }
         }
     }
 }
@@ -264,7 +267,7 @@ impl From<ConsentError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "consent-not-yours", "this link is not for you", detail)
             }
             ConsentError::SignInNeeded => new(StatusCode::UNAUTHORIZED, "sign-in-needed", "sign in first"),
-            ConsentError::NotAnswered | ConsentError::NotFromBrowser => {
+            ConsentError::NotAnswered | ConsentError::NotFromBrowser | ConsentError::NotByDevice(_) => {
                 new(StatusCode::CONFLICT, "consent-incomplete", "this consent cannot be completed so")
             }
             ConsentError::NoUser | ConsentError::ReturnUrl(_) | ConsentError::NoCode => {
@@ -287,6 +290,7 @@ impl From<ConsentError> for Problem {
             | ConsentError::Sessions(_)
             | ConsentError::Unwritable(_)
             | ConsentError::Seal(_)
+            | ConsentError::Malformed(_)
             | ConsentError::Stopped => unavailable("a consent could not go on", &error),
         }
     }
@@ -349,6 +353,36 @@ impl From<ChangeError> for Problem {
             ChangeError::NotRegistered(_) => Self::new(StatusCode::NOT_FOUND, "unknown-agent", "no such agent", detail),
             ChangeError::Store(_) => unavailable("the directory could not be changed", &error),
             _ => Self::bad_request(detail),
+        }
+    }
+}
+
+/// What an operation says, in this room's words. A component that does not load is told in full: whoever may deploy one
+/// may know why; callers of an agent are told less by [`Problem::component_unavailable`].
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OperationError::Directory(error) => error.into(),
+            OperationError::Forbidden(error) => error.into(),
+            OperationError::Keys(error) => error.into(),
+            OperationError::Unresolved(error) => error.into(),
+            OperationError::Vault(error) => error.into(),
+            OperationError::Consent(error) => error.into(),
+            OperationError::Invoke(error) => error.into(),
+            OperationError::Unwritable(error) => error.into(),
+            OperationError::Component(error) => Self::component(&error),
+            OperationError::NotRunnable(error) => Self::component_unavailable(&error),
+            OperationError::TooLarge(max) => Self::too_large(max),
+            error => match error.class() {
+                Class::Invalid | Class::NotOffered => Self::bad_request(detail),
+                Class::Denied => Self::new(StatusCode::FORBIDDEN, "denied", "this is not allowed", detail),
+                Class::NotFound => Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here", detail),
+                Class::Conflict | Class::Quota => {
+                    Self::new(StatusCode::CONFLICT, "conflict", "this stands against something that is there", detail)
+                }
+                Class::Agent | Class::Unavailable => unavailable("an operation could not be done", &error),
+            },
         }
     }
 }

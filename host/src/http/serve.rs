@@ -4,6 +4,7 @@ use super::access::{admin_router, public_router};
 use super::operator::Operator;
 use super::site::Peer;
 use crate::config::TlsFiles;
+use crate::operations::Operations;
 use crate::wiring::Host;
 use axum::Router;
 use hyper::body::Incoming;
@@ -93,8 +94,9 @@ pub async fn serve(host: Arc<Host>, shutdown: impl Future<Output = ()>) -> Resul
     let server = Server::new(HEAD_PATIENCE);
     let in_flight = GracefulShutdown::new();
     {
-        let public = accept_callers(&server, &in_flight, callers, tls, public_router(host.clone()));
-        let admin = accept_operators(&server, &in_flight, operators, admin_router(host));
+        let operations = Operations::new(host);
+        let public = accept_callers(&server, &in_flight, callers, tls, public_router(operations.clone()));
+        let admin = accept_operators(&server, &in_flight, operators, admin_router(operations));
         tokio::select! {
             () = shutdown => {}
             () = public => {}

@@ -4,10 +4,11 @@ use super::pages::Failed;
 use super::problem::Problem;
 use super::sign_in::ReturnTo;
 use super::{cookies, headers};
-use crate::audit::Allowance;
-use crate::broker::Broker;
+use crate::access::Refused;
+use crate::audit::{Action, Actor, Allowance, Outcome, codes};
 use crate::identity::Authorizer;
 use crate::ids::AgentName;
+use crate::operations::Operations;
 use crate::sign_in::{SignIns, Visit};
 use crate::wiring::Host;
 use axum::extract::FromRequestParts;
@@ -23,7 +24,7 @@ const REJECTS: (u64, u64) = (50, 5);
 /// A host as its routes see it. One per router.
 pub(super) struct Site {
     pub(super) host: Arc<Host>,
-    pub(super) broker: Arc<dyn Broker>,
+    pub(super) operations: Arc<Operations>,
     /// None where nobody can sign in at the host's own pages.
     pub(super) sign_ins: Option<Arc<SignIns>>,
     /// The public URL without a slash at its end.
@@ -37,7 +38,8 @@ pub(super) struct Site {
 pub(super) struct Peer(pub(super) SocketAddr);
 
 impl Site {
-    pub(super) fn new(host: Arc<Host>) -> Arc<Self> {
+    pub(super) fn new(operations: Arc<Operations>) -> Arc<Self> {
+        let host = operations.host().clone();
         let settings = &host.settings;
         let origin = settings.public_url.as_str().trim_end_matches('/').to_owned();
         let sign_ins = settings.sign_in.as_ref().map(|sign_in| {
@@ -47,7 +49,7 @@ impl Site {
         });
         let page_headers = headers::of_pages(settings.public_url.scheme() == "https", settings.development);
         Arc::new(Self {
-            broker: Arc::new(host.desk.clone()),
+            operations,
             rejects: Allowance::new(REJECTS.0, REJECTS.1, host.clock.clone()),
             sign_ins,
             origin,
@@ -80,6 +82,26 @@ impl Site {
             (Some(said), _) => said.rsplit(',').next().unwrap_or_default().trim().escape_debug().take(64).collect(),
             (None, Some(peer)) => peer.0.to_string(),
             (None, None) => "unknown".to_owned(),
+        }
+    }
+
+    /// A caller of the API who was not let in leaves a record. Anybody can cause these, so a flood is counted instead.
+    pub(super) fn note_caller(&self, head: &Parts, refused: &Refused) {
+        if matches!(refused, Refused::Missing) {
+            return;
+        }
+        let Some(left_out) = self.rejects.take() else { return };
+        let caller = self.caller(head);
+        tracing::info!(caller, reason = %refused, left_out, "a caller of the API was not let in");
+        let mut action = Action::new(codes::CALLER_REJECT, "host");
+        action.detail = serde_json::json!({ "caller": caller });
+        if left_out > 0 {
+            action.detail["left_out"] = left_out.into();
+        }
+        let outcome = Outcome::refused(crate::audit::with_cause(refused));
+        // Nothing is released by it, and the caller is refused anyway.
+        if let Err(error) = self.host.trail.note(Actor::default(), action, outcome) {
+            tracing::error!(%error, "a caller who was not let in could not be written down");
         }
     }
 

@@ -19,7 +19,7 @@ use url::Url;
 pub struct Bearer(Secret);
 
 impl Bearer {
-    /// From a request's headers. Tokens in bodies and URLs are not looked for.
+    /// From a request's headers. Tokens in URLs are not looked for.
     ///
     /// # Errors
     /// [`Rejected::Missing`] where there is no authorization header or one of another scheme; [`Rejected::Header`] where
@@ -37,6 +37,18 @@ impl Bearer {
         if !scheme.eq_ignore_ascii_case(b"bearer") {
             return Err(Rejected::Missing);
         }
+        Self::of(token)
+    }
+
+    /// From a call that brings somebody's token as a member of its body.
+    ///
+    /// # Errors
+    /// [`Rejected::Header`] where it is no single token of at most 16 KiB.
+    pub fn from_text(token: &str) -> Result<Self, Rejected> {
+        Self::of(token.as_bytes())
+    }
+
+    fn of(token: &[u8]) -> Result<Self, Rejected> {
         if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
             return Err(Rejected::Header("the token has not 1 to 16,384 bytes"));
         }

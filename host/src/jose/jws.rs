@@ -61,6 +61,7 @@ impl SigningKey {
             }
             Pair::Elliptic(pair) => pair.sign(&SystemRandom::new(), message).ok().map(|s| s.as_ref().to_vec()),
             Pair::Edwards(pair) => pair.try_sign(message).ok().map(|s| s.as_ref().to_vec()),
+            Pair::Token(found) => found.sign(self.alg(), message),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A private key that signs with one algorithm.
 
 use super::jwk::PublicKey;
+use super::pkcs11::{self, TokenKey};
 use super::{SigningAlgorithm, pem};
 use crate::secret::Secret;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -10,6 +11,7 @@ use aws_lc_rs::signature::{
 };
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// A key pair with one algorithm and one name (`kid`).
 ///
@@ -27,6 +29,8 @@ pub(super) enum Pair {
     Rsa(rsa::KeyPair),
     Elliptic(EcdsaKeyPair),
     Edwards(Ed25519KeyPair),
+    /// Stays where it is.
+    Token(pkcs11::Found),
 }
 
 /// Why a key cannot be used. No message holds a part of it.
@@ -54,6 +58,25 @@ pub enum KeyError {
     /// No new key.
     #[error("the system made no key")]
     NotMade,
+    /// It does not leave its token.
+    #[error("the key stays in its token and cannot be written down")]
+    Stays,
+    /// A PKCS #11 module.
+    #[error("the PKCS #11 module `{}` cannot be used: {why}", module.display())]
+    Module {
+        /// The library.
+        module: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A PKCS #11 token.
+    #[error("the token `{token}` {why}")]
+    Token {
+        /// Its label.
+        token: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
 }
 
 impl SigningKey {
@@ -77,6 +100,15 @@ impl SigningKey {
     /// [`KeyError`] where one of them cannot be used.
     pub fn all_from_pem(pem: &Secret) -> Result<Vec<Self>, KeyError> {
         pem::read(pem)?.iter().map(|der| Self::new(Pair::read(der)?, None, None)).collect()
+    }
+
+    /// Uses a key that stays in a token; RSA, P-256 or P-384. Blocks for as long as the hardware takes, as signing does.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn in_token(at: TokenKey, algorithm: Option<SigningAlgorithm>, kid: Option<String>) -> Result<Self, KeyError> {
+        let (found, public) = at.find()?;
+        Self::with(Pair::Token(found), public, algorithm, kid)
     }
 
     /// Makes a new key; an RSA key with 2048 bits.
@@ -132,7 +164,7 @@ impl SigningKey {
     /// The private half in PEM (PKCS#8, RFC 5958), to be kept.
     ///
     /// # Errors
-    /// [`KeyError::NotMade`] when it cannot be encoded.
+    /// [`KeyError::NotMade`] when it cannot be encoded, [`KeyError::Stays`] when it is in a token.
     pub fn to_pem(&self) -> Result<Secret, KeyError> {
         let failed = |_| KeyError::NotMade;
         match &self.pair {
@@ -142,11 +174,21 @@ impl SigningKey {
             }
             Pair::Elliptic(pair) => Ok(pem::write(pair.to_pkcs8v1().map_err(failed)?.as_ref())),
             Pair::Edwards(pair) => Ok(pem::write(pair.to_pkcs8v1().map_err(failed)?.as_ref())),
+            Pair::Token(_) => Err(KeyError::Stays),
         }
     }
 
     fn new(pair: Pair, algorithm: Option<SigningAlgorithm>, kid: Option<String>) -> Result<Self, KeyError> {
         let public = pair.public()?;
+        Self::with(pair, public, algorithm, kid)
+    }
+
+    fn with(
+        pair: Pair,
+        public: PublicKey,
+        algorithm: Option<SigningAlgorithm>,
+        kid: Option<String>,
+    ) -> Result<Self, KeyError> {
         let (able, named): (&[SigningAlgorithm], _) = match &public {
             PublicKey::Rsa { .. } => (&[SigningAlgorithm::Rs256, SigningAlgorithm::Ps256], "`RS256` or `PS256`"),
             PublicKey::Elliptic { curve: "P-256", .. } => (&[SigningAlgorithm::Es256], "`ES256`"),
@@ -201,6 +243,8 @@ impl Pair {
                 PublicKey::of_point(curve, pair.public_key().as_ref()).ok_or(KeyError::Unknown)
             }
             Self::Edwards(pair) => Ok(PublicKey::Edwards { x: pair.public_key().as_ref().to_vec() }),
+            // Was read when the key was found.
+            Self::Token(_) => Err(KeyError::Unknown),
         }
     }
 }

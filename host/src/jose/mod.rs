@@ -10,9 +10,11 @@ mod jws;
 mod key;
 mod nonces;
 mod pem;
+mod pkcs11;
 
 pub use algorithm::SigningAlgorithm;
 pub use dpop::{DpopKey, DpopProver};
 pub use jws::SignError;
 pub use key::{KeyError, SigningKey};
 pub use nonces::DpopNonces;
+pub use pkcs11::TokenKey;

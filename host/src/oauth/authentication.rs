@@ -95,9 +95,17 @@ impl PrivateKeyJwt {
         header: Map<String, Value>,
         claims: Map<String, Value>,
     ) -> Result<Self, AssertionError> {
-        check("header member", &header, &["alg", "typ", "jwk", "crit", "b64", "zip", "enc"])?;
-        check("claim", &claims, &["iss", "sub", "jti", "iat", "exp"])?;
+        Self::check(&header, &claims)?;
         Ok(Self { key, header, claims })
+    }
+
+    /// Whether these may be added, for whoever only looks and has no key.
+    ///
+    /// # Errors
+    /// As [`PrivateKeyJwt::new`].
+    pub fn check(header: &Map<String, Value>, claims: &Map<String, Value>) -> Result<(), AssertionError> {
+        check("header member", header, &["alg", "typ", "jwk", "crit", "b64", "zip", "enc"])?;
+        check("claim", claims, &["iss", "sub", "jti", "iat", "exp"])
     }
 
     /// Its key, for whoever registers the public half.

@@ -23,11 +23,13 @@ fn read(token: &str) -> (Value, Value) {
     (part(parts.next().unwrap()), part(parts.next().unwrap()))
 }
 
+type Pairs = Vec<(String, String)>;
+
 /// What is sent: the form, and the authorization header.
 fn applied(
     authentication: &ClientAuthentication,
     workload: Option<&Workload>,
-) -> Result<(Vec<(String, String)>, Option<HeaderValue>), OAuthError> {
+) -> Result<(Pairs, Option<HeaderValue>), OAuthError> {
     let (mut form, mut headers) = (Form::new(), HeaderMap::new());
     let issuer = issuer();
     let asking = Asking { client_id: "client:1", audience: "https://as.example", workload, issuer: &issuer, now: NOW };

@@ -122,7 +122,11 @@ pub(super) fn parameters(
             add(name, value);
         }
     }
-    forced.iter().for_each(|(name, value)| add(name, value));
+    for (name, value) in forced {
+        if !endpoint.query_pairs().any(|(known, _)| known == name.as_str()) {
+            add(name, value);
+        }
+    }
     let taken = |all: &Parameters, name: &str| {
         all.iter().any(|(known, _)| known == name) || endpoint.query_pairs().any(|(known, _)| known == name)
     };

@@ -394,4 +394,4 @@ pub(super) fn text(secret: &Secret) -> Result<&str, OAuthError> {
 
 #[cfg(test)]
 #[path = "client_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,8 +1,8 @@
 use super::super::{ClientAuthentication, Pkce, ProviderError};
 use super::*;
 use crate::clock::Timestamp;
+use crate::egress::ClientConfig;
 use crate::egress::testing::{Upstream, response};
-use crate::egress::{ClientConfig, Destinations};
 use crate::ids::{Issuer, Scope, Scopes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,35 +13,35 @@ use std::time::Duration;
 const GRANTED: &str =
     r#"{"access_token":"at","token_type":"bearer","refresh_token":"rt2","expires_in":60,"scope":"a"}"#;
 
-fn secret(text: &str) -> Arc<Secret> {
+pub(in crate::oauth) fn secret(text: &str) -> Arc<Secret> {
     Arc::new(Secret::from_text(text.into()))
 }
 
-fn provider(endpoints: Endpoints) -> Provider {
+pub(in crate::oauth) fn provider(endpoints: Endpoints) -> Provider {
     let authentication = ClientAuthentication::Basic(secret("s e+c:ret%"));
     Provider::new("third".parse().unwrap(), endpoints, "client:1", authentication)
 }
 
 /// Static endpoints on one upstream: `/authorize`, `/token`, `/revoke`.
-fn fixed(base: &str) -> Endpoints {
+pub(in crate::oauth) fn fixed(base: &str) -> Endpoints {
     let url = |path: &str| Url::parse(&format!("{base}{path}")).unwrap();
     let server = Server::new(Some(url("/authorize")), url("/token"));
     Endpoints::Static(Arc::new(Server { revocation: Some(url("/revoke")), ..server }))
 }
 
 /// Static endpoints, to change something about them.
-fn server(endpoints: &mut Endpoints) -> &mut Server {
+pub(in crate::oauth) fn server(endpoints: &mut Endpoints) -> &mut Server {
     let Endpoints::Static(server) = endpoints else { panic!("it is discovered") };
     Arc::make_mut(server)
 }
 
-fn oauth() -> (Arc<OAuth>, Clock) {
+pub(in crate::oauth) fn oauth() -> (Arc<OAuth>, Clock) {
     let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
     let client = Client::new(&ClientConfig::development()).unwrap();
     (OAuth::new(client, super::super::authentication::tests::issuer(), clock.clone()), clock)
 }
 
-fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {
+pub(in crate::oauth) fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {
     AuthorizationRequest {
         redirect_uri: "https://host.example/oauth2/callback/third".into(),
         state: Secret::from_text("st".into()),
@@ -53,7 +53,7 @@ fn request(scopes: &[&str], nonce: Option<&str>) -> AuthorizationRequest {
     }
 }
 
-fn form(request: &str) -> HashMap<String, Vec<String>> {
+pub(in crate::oauth) fn form(request: &str) -> HashMap<String, Vec<String>> {
     let body = request.split_once("\r\n\r\n").unwrap().1;
     let mut form: HashMap<String, Vec<String>> = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(body.as_bytes()) {
@@ -62,12 +62,43 @@ fn form(request: &str) -> HashMap<String, Vec<String>> {
     form
 }
 
-fn form_is(request: &str, expect: &[(&str, &[&str])]) {
+pub(in crate::oauth) fn form_is(request: &str, expect: &[(&str, &[&str])]) {
     let expect: HashMap<String, Vec<String>> = expect
         .iter()
         .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| (*value).to_owned()).collect()))
         .collect();
     assert_eq!(form(request), expect);
+}
+
+/// How the same request is refused by providers that answer what is no answer. `good` is what would be one.
+pub(in crate::oauth) async fn every_lie_is_caught<T>(
+    good: &'static str,
+    ask: impl AsyncFn(&str) -> Result<T, OAuthError>,
+) {
+    let lies: [(&str, &str, Vec<u8>); 10] = [
+        ("200 OK", "", b"<html>".to_vec()),
+        ("200 OK", "", b"[]".to_vec()),
+        ("200 OK", "", vec![b' '; 300 * 1024]),
+        ("200 OK", "content-encoding: gzip\r\n", good.into()),
+        ("302 Found", "location: https://evil.example/\r\n", good.into()),
+        ("307 Temporary Redirect", "location: https://evil.example/\r\n", good.into()),
+        ("404 Not Found", "", b"<html>".to_vec()),
+        ("500 Internal Server Error", "", good.into()),
+        ("503 Service Unavailable", "", good.into()),
+        ("429 Too Many Requests", "", good.into()),
+    ];
+    for (status, headers, body) in lies {
+        let upstream = Upstream::answering(move |_| response(status, headers, &body)).await;
+        let error = ask(&upstream.url("")).await.err().expect(status);
+        let later = status.starts_with('5') || status.starts_with("429");
+        assert_eq!(matches!(error, OAuthError::Unreachable(_)), later, "{status}: {error}");
+        assert_eq!(matches!(error, OAuthError::Unreadable(_)), !later, "{status}: {error}");
+        assert_eq!(upstream.connections(), 1, "{status}: nothing is asked twice");
+    }
+    let gone = Upstream::answering(|_| Vec::new()).await;
+    assert!(matches!(ask(&gone.url("")).await, Err(OAuthError::Unreachable(_))));
+    let upstream = Upstream::answering(move |_| response("200 OK", "", good)).await;
+    assert!(ask(&upstream.url("")).await.is_ok());
 }
 
 #[tokio::test]
@@ -348,4 +379,137 @@ async fn a_callback_names_the_issuer_that_was_asked() {
     server(&mut fixed.endpoints).issuer = Some(Issuer::parse("https://third.example").unwrap());
     assert!(oauth.check_callback_issuer(&fixed, Some("https://third.example")).await.is_ok());
     assert!(oauth.check_callback_issuer(&fixed, Some("https://third.example/")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_an_agent_adds_to_an_authorization_url_overrides_nothing() {
+    let (oauth, _) = oauth();
+    let mut provider = provider(fixed("https://third.example"));
+    provider.authorize_parameters = vec![("access_type".into(), "offline".into()), ("prompt".into(), "none".into())];
+    provider.resource = vec!["https://api.example/".into()];
+    let mut asked = request(&["a"], None);
+    let parameter = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    asked.more = More {
+        resources: vec!["https://api.example/".into(), "urn:two".into()],
+        audiences: vec!["one".into(), "two".into()],
+        parameters: vec![parameter("access_type", "online"), parameter("login_hint", "x"), parameter("audience", "no")],
+    };
+    let url = oauth.authorization_url(&provider, Proofs::default(), &asked).await.unwrap();
+    let all = |url: &Url, name: &str| {
+        url.query_pairs().filter(|(n, _)| n == name).map(|(_, v)| v.into_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(all(&url, "access_type"), ["offline"], "the configuration's");
+    assert_eq!(all(&url, "login_hint"), ["x"]);
+    assert_eq!(all(&url, "resource"), ["https://api.example/", "urn:two"]);
+    assert_eq!(all(&url, "audience"), ["one", "two"]);
+    assert_eq!(all(&url, "prompt"), ["none"]);
+
+    asked.force = true;
+    let url = oauth.authorization_url(&provider, Proofs::default(), &asked).await.unwrap();
+    assert_eq!(all(&url, "prompt"), ["login"], "the user decides anew");
+
+    for name in ["state", "redirect_uri", "Client_ID", "code_challenge", "request_uri"] {
+        asked.more.parameters = vec![parameter(name, "mine")];
+        let outcome = oauth.authorization_url(&provider, Proofs::default(), &asked).await;
+        assert!(matches!(outcome, Err(OAuthError::Asked(why)) if why.contains(name)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_asks_for_itself() {
+    let answer = r#"{"access_token":"m2m","token_type":"Bearer","refresh_token":"no","expires_in":300}"#;
+    let upstream = Upstream::answering(move |_| response("200 OK", "", answer)).await;
+    let (oauth, _) = oauth();
+    let mut provider = provider(fixed(&upstream.url("")));
+    provider.offline_scope = Some(Scope::parse("offline_access").unwrap());
+    let more = More {
+        resources: vec!["urn:api".into()],
+        audiences: vec!["https://aud.example".into()],
+        parameters: vec![("organization".into(), "org_1".into()), ("audience".into(), "other".into())],
+    };
+    let scopes = Scopes::parse(["b", "a"]).unwrap();
+    let tokens = oauth.client_credentials(&provider, Proofs::default(), &scopes, &more).await.unwrap();
+    assert_eq!(tokens.access.expose(), b"m2m");
+    assert!(tokens.refresh.is_none(), "a client asks again instead");
+    form_is(
+        &upstream.requests()[0],
+        &[
+            ("grant_type", &["client_credentials"]),
+            ("scope", &["a b"]),
+            ("resource", &["urn:api"]),
+            ("audience", &["https://aud.example"]),
+            ("organization", &["org_1"]),
+        ],
+    );
+    let more = More { parameters: vec![("grant_type".into(), "password".into())], ..More::default() };
+    let outcome = oauth.client_credentials(&provider, Proofs::default(), &scopes, &more).await;
+    assert!(matches!(outcome, Err(OAuthError::Asked(_))));
+    assert_eq!(upstream.connections(), 1);
+    let scopes = Scopes::default();
+    every_lie_is_caught(answer, async |base| {
+        let provider = super::tests::provider(fixed(base));
+        oauth.client_credentials(&provider, Proofs::default(), &scopes, &More::default()).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_goes_along_and_a_token_that_is_not_bound_to_it_is_refused_where_that_is_demanded() {
+    let upstream = Upstream::answering(|request| {
+        let proven = request.lines().any(|line| line.starts_with("dpop: "));
+        let kind = if form(request)["refresh_token"] == ["lazy"] || !proven { "Bearer" } else { "DPoP" };
+        response("200 OK", "", format!(r#"{{"access_token":"at","token_type":"{kind}"}}"#))
+    })
+    .await;
+    let (oauth, _) = oauth();
+    let prover = oauth.prover(Arc::new(DpopKey::generate().ok().unwrap()));
+    let proofs = Proofs { dpop: Some(&prover), ..Proofs::default() };
+    let mut provider = provider(fixed(&upstream.url("")));
+    provider.dpop = When::Offered;
+    assert_eq!(oauth.refresh(&provider, proofs, &secret("rt")).await.unwrap().token_type, TokenType::Dpop);
+    assert_eq!(oauth.refresh(&provider, proofs, &secret("lazy")).await.unwrap().token_type, TokenType::Bearer);
+    provider.dpop = When::Always;
+    assert_eq!(oauth.refresh(&provider, proofs, &secret("rt")).await.unwrap().token_type, TokenType::Dpop);
+    let outcome = oauth.refresh(&provider, proofs, &secret("lazy")).await;
+    assert!(matches!(outcome, Err(OAuthError::Unreadable(why)) if why.contains("always")));
+    let url = oauth.authorization_url(&provider, proofs, &request(&[], None)).await.unwrap();
+    let jkt = prover.key().jkt();
+    assert!(url.query_pairs().any(|(name, value)| name == "dpop_jkt" && value == jkt), "{url}");
+    for (when, offered, expect) in [
+        (When::Never, true, false),
+        (When::Offered, false, false),
+        (When::Offered, true, true),
+        (When::Always, false, true),
+    ] {
+        provider.dpop = when;
+        server(&mut provider.endpoints).dpop = offered;
+        assert_eq!(oauth.binds_tokens(&provider).await, Ok(expect), "{when:?} {offered}");
+    }
+}
+
+#[tokio::test]
+async fn a_discovery_place_tells_its_issuer_if_it_is_one_of_its_own() {
+    let up = Arc::new(AtomicUsize::new(0));
+    for place in ["/t/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/t"] {
+        let (upstream, _) = issuer(place, "", Arc::clone(&up)).await;
+        let (oauth, _) = oauth();
+        let found = oauth.issuer_at(&upstream.url(place).parse().unwrap()).await.unwrap();
+        assert_eq!(found.as_str(), upstream.url("/t"));
+    }
+    let (upstream, _) = issuer("/elsewhere/.well-known/openid-configuration", "", up).await;
+    let (oauth, _) = oauth();
+    let place = upstream.url("/elsewhere/.well-known/openid-configuration").parse().unwrap();
+    let outcome = oauth.issuer_at(&place).await;
+    assert!(matches!(outcome, Err(OAuthError::Unreadable(why)) if why.contains("stands elsewhere")));
+    let missing = upstream.url("/none").parse().unwrap();
+    assert!(matches!(oauth.issuer_at(&missing).await, Err(OAuthError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_server_without_a_page_for_browsers_is_told_so() {
+    let (oauth, _) = oauth();
+    let mut provider = provider(fixed("https://third.example"));
+    server(&mut provider.endpoints).authorization = None;
+    let outcome = oauth.authorization_url(&provider, Proofs::default(), &request(&[], None)).await;
+    assert!(matches!(outcome, Err(OAuthError::Configuration(why)) if why.contains("authorization_endpoint")));
 }

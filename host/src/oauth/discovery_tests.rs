@@ -90,7 +90,7 @@ fn what_is_no_document_is_refused_without_being_quoted() {
 
 #[test]
 fn both_places_follow_from_the_issuer() {
-    let at = |issuer: &str| places(&Issuer::parse(issuer).unwrap()).map(|both| both.map(String::from));
+    let at = |issuer: &str| places(issuer).map(|both| both.map(String::from));
     assert_eq!(
         at("https://a.example/t/x/").unwrap(),
         [
@@ -100,6 +100,30 @@ fn both_places_follow_from_the_issuer() {
     );
     assert_eq!(at("https://a.example").unwrap()[0], "https://a.example/.well-known/openid-configuration");
     for issuer in ["a.example", "http://a.example", "https://a.example?b=c", "https://u@a.example"] {
-        assert!(matches!(at(issuer), Err(OAuthError::Configuration(_))), "{issuer}");
+        assert!(at(issuer).is_err(), "{issuer}");
+    }
+}
+
+#[test]
+fn a_document_says_what_a_server_can() {
+    let plain = r#""issuer":"https://a.example","token_endpoint":"https://a.example/t""#;
+    let read =
+        |more: &str| parse(&Issuer::parse("https://a.example").unwrap(), format!("{{{plain}{more}}}").as_bytes());
+    let server = read("").unwrap();
+    assert_eq!(server.issuer.as_ref().map(Issuer::as_str), Some("https://a.example"));
+    assert!(server.authorization.is_none() && !server.requires_pushed && !server.dpop);
+    let server = read(
+        r#","device_authorization_endpoint":"https://a.example/d","dpop_signing_alg_values_supported":["RS256","ES256"],
+        "pushed_authorization_request_endpoint":"https://a.example/p","require_pushed_authorization_requests":true"#,
+    )
+    .unwrap();
+    assert_eq!(server.device_authorization.unwrap().as_str(), "https://a.example/d");
+    assert_eq!(server.pushed_authorization.unwrap().as_str(), "https://a.example/p");
+    assert!(server.requires_pushed && server.dpop);
+    assert!(!read(r#","dpop_signing_alg_values_supported":["RS256"]"#).unwrap().dpop, "ES256 is all we have");
+    let error = read(r#","require_pushed_authorization_requests":true"#).unwrap_err().to_string();
+    assert!(error.contains("pushed_authorization_request_endpoint"), "{error}");
+    for endpoint in ["device_authorization_endpoint", "pushed_authorization_request_endpoint"] {
+        assert!(read(&format!(r#","{endpoint}":"http://169.254.169.254/""#)).is_err(), "{endpoint}");
     }
 }

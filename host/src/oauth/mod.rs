@@ -25,7 +25,7 @@ pub use authorize::{AuthorizationRequest, CallbackError, Pkce};
 pub use behalf::{ActorToken, Delegation, Exchange, OnBehalfOf, token_types};
 pub use client::{OAuth, OAuthError, Revoked};
 pub use device::{DeviceAnswer, DeviceAuthorization};
-pub use more::{More, Proofs};
+pub use more::{More, Proofs, reserved};
 pub use provider::{ConsentBy, Provider, ProviderError, When};
 pub use server::{Endpoints, Server};
 pub use tokens::{TokenSet, TokenType};

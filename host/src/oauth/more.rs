@@ -54,8 +54,8 @@ impl More {
     }
 }
 
-/// Whether a parameter is the host's own, in any spelling.
-pub(super) fn reserved(name: &str) -> bool {
+/// Whether a parameter is the host's own, in any spelling. Neither configuration nor an agent sets it.
+pub fn reserved(name: &str) -> bool {
     RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 

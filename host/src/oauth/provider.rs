@@ -70,6 +70,8 @@ pub enum ConsentBy {
     Browser,
     /// They type a short code at the provider, on whatever device (RFC 8628).
     Device,
+    /// They are never asked: the provider's tokens are the client's own, or are had for the user's own token.
+    None,
 }
 
 /// What is wrong with a provider's configuration.

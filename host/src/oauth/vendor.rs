@@ -153,8 +153,9 @@ impl Vendor {
             if input.tenant.is_some() {
                 return Err(self.unfit("has no tenant; write it into the endpoints"));
             }
-            let endpoints =
-                input.endpoints.ok_or_else(|| self.missing("an issuer, or an authorization and a token endpoint"))?;
+            let endpoints = input
+                .endpoints
+                .ok_or_else(|| self.missing("an issuer, or an authorization and a token endpoint; add them"))?;
             let mut provider = Provider::new(input.name, endpoints, input.client_id, input.client_authentication);
             provider.scopes = input.scopes;
             provider.destinations = input.hosts.unwrap_or_default();
@@ -208,7 +209,7 @@ impl Vendor {
             if tenant.is_some() {
                 return Err(self.unfit("has no tenant; give its issuer or its endpoints"));
             }
-            return Err(self.missing("its issuer, or its authorization and token endpoints"));
+            return Err(self.missing("its issuer, or its authorization and token endpoints; add them"));
         };
         let url = |text: &String| Url::parse(&fill(text)?).map_err(|error| self.unfit(error.to_string()));
         let some = |text: &Option<String>| text.as_ref().map(url).transpose();
@@ -232,7 +233,8 @@ impl Vendor {
         let Some(wanted) = &entry.tenant else {
             return if tenant.is_none() { Ok(text.to_owned()) } else { Err(self.unfit("has no tenant; remove it")) };
         };
-        let tenant = tenant.or(entry.usual_tenant.as_deref()).ok_or_else(|| self.missing(wanted))?;
+        let tenant =
+            tenant.or(entry.usual_tenant.as_deref()).ok_or_else(|| self.missing(&format!("a tenant: {wanted}")))?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let dots = tenant.starts_with('.') || tenant.ends_with('.') || tenant.contains("..");
         if !(1..=253).contains(&tenant.len()) || dots || !tenant.bytes().all(plain) {
@@ -296,7 +298,7 @@ pub struct VendorInput {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VendorError {
     /// Something that this vendor wants.
-    #[error("`{vendor}` needs {what}; add it to the provider")]
+    #[error("`{vendor}` needs {what}")]
     Missing {
         /// Which vendor.
         vendor: &'static str,

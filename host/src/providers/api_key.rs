@@ -41,6 +41,14 @@ impl ApiKeyProvider {
         Self { display_name: name.to_string(), name, placement, destinations, key }
     }
 
+    /// Whether the key is there and can be placed. Reads its file.
+    ///
+    /// # Errors
+    /// [`SecretUnavailable`], saying what to do.
+    pub fn check(&self) -> Result<(), SecretUnavailable> {
+        self.key(Timestamp::from_millis(0)).map(|_| ())
+    }
+
     /// The key as it is now. Ask for it at each use: it can be rotated in between.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use super::registry::CredentialProvider;
 use super::rows::Kind;
 use super::settings::{ApiKeySettings, Oauth2Settings, SecretKept};
-use super::tags::Tags;
 use crate::clock::Timestamp;
+use crate::directory::Tags;
 use crate::egress::Destinations;
 use crate::ids::ProviderName;
 use crate::oauth::Endpoints;

@@ -7,7 +7,7 @@ use super::registry::{Change, CredentialProvider, Entry, Origin, Providers, Stat
 use super::rows::{Kind, ProviderRow, ProviderRows, RowsUnavailable};
 use super::settings::{ApiKeySettings, Oauth2Settings, SecretKept};
 use super::source::SecretSource;
-use super::tags::Tags;
+use crate::directory::Tags;
 use crate::ids::{Account, ProviderName};
 use crate::oauth::Provider;
 use crate::seal::Sealer;
@@ -113,6 +113,7 @@ const API_KEY_PAGE: usize = 100;
 /// What a row says in the clear, as JSON.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "one per provider, in a box where it stays")]
 pub(super) enum Stored {
     Oauth2 {
         settings: Oauth2Settings,
@@ -194,14 +195,13 @@ impl Managed {
     }
 
     /// Opens a row: all that it says in the clear is part of what its secret is sealed to.
-    pub(super) fn open(&self, row: &ProviderRow) -> Result<(Stored, Option<SharedSecret>, Tags), String> {
+    pub(super) fn open(&self, row: &ProviderRow) -> Result<(Stored, Option<SharedSecret>), String> {
         let secret = self.with_parts(row, |parts| self.sealer.open(parts, &row.sealed)).map_err(|e| e.to_string())?;
         let stored: Stored = serde_json::from_str(&row.settings).map_err(|_| {
             "its settings are not in a form that this version reads; remove it and make it anew".to_owned()
         })?;
-        let tags = Tags::read(&row.tags).map_err(|error| error.to_string())?;
         let secret = matches!(stored.kept(), SecretKept::Managed).then(|| Arc::new(secret));
-        Ok((stored, secret, tags))
+        Ok((stored, secret))
     }
 
     fn seal(&self, row: &mut ProviderRow, secret: Option<&Secret>) -> Result<(), ManageError> {
@@ -327,12 +327,7 @@ impl Providers {
     ///
     /// # Errors
     /// [`ManageError`].
-    pub async fn tag(
-        self: &Arc<Self>,
-        kind: Kind,
-        name: &str,
-        tags: impl IntoIterator<Item = (String, String)> + Send + 'static,
-    ) -> Result<(), ManageError> {
+    pub async fn tag(self: &Arc<Self>, kind: Kind, name: &str, tags: Tags) -> Result<(), ManageError> {
         self.change_tags(kind, name, |before| before.with(tags).map_err(|error| ManageError::input("tags", error)))
             .await
     }
@@ -342,7 +337,36 @@ impl Providers {
     /// # Errors
     /// [`ManageError`].
     pub async fn untag(self: &Arc<Self>, kind: Kind, name: &str, keys: Vec<String>) -> Result<(), ManageError> {
-        self.change_tags(kind, name, move |before| Ok(before.without(keys.iter().map(String::as_str)))).await
+        self.change_tags(kind, name, move |before| Ok(before.without(&keys))).await
+    }
+
+    /// Seals every secret anew that is sealed under another key than the active one, and says how many. What fails is tried
+    /// again at the next call; what does not open stays as it is.
+    ///
+    /// # Errors
+    /// [`ManageError::Unavailable`].
+    pub async fn reseal(self: &Arc<Self>) -> Result<usize, ManageError> {
+        let this = Arc::clone(self);
+        to_the_end(async move {
+            let _changing = this.changing.lock().await;
+            let managed = this.managed()?;
+            let mut count = 0;
+            for entry in this.entries() {
+                let Origin::Managed { row, stored } = &entry.origin else { continue };
+                if !managed.sealer.is_stale(&row.sealed) {
+                    continue;
+                }
+                let (_, secret) = managed.open(row).map_err(ManageError::Unavailable)?;
+                let mut row = row.clone();
+                managed.seal(&mut row, secret.as_deref())?;
+                if managed.rows.replace(row.generation, row.clone()).await? {
+                    this.retag(&entry, Origin::Managed { row, stored: stored.clone() });
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
+        .await
     }
 
     async fn change_tags(
@@ -356,17 +380,16 @@ impl Providers {
         to_the_end(async move {
             let _changing = this.changing.lock().await;
             let (name, entry) = this.ours(name.as_str(), kind)?;
-            let Origin::Managed { row, stored, tags } = &entry.origin else {
+            let Origin::Managed { row, stored } = &entry.origin else {
                 return Err(ManageError::Unavailable(format!(
                     "the row of `{name}` does not open; remove the provider"
                 )));
             };
-            let tags = change(tags.clone())?;
-            let row = ProviderRow { tags: tags.stored(), ..row.clone() };
+            let row = ProviderRow { tags: change(row.tags.clone())?, ..row.clone() };
             if !this.managed()?.rows.replace(row.generation, row.clone()).await? {
                 return Err(ManageError::Unknown(name.to_string()));
             }
-            this.retag(&entry, Origin::Managed { row, stored: stored.clone(), tags });
+            this.retag(&entry, Origin::Managed { row, stored: stored.clone() });
             Ok(())
         })
         .await
@@ -468,7 +491,7 @@ impl Providers {
             }
             SecretInput::Unchanged => match before.map(|entry| &entry.origin) {
                 Some(Origin::Managed { row, .. }) => {
-                    let (stored, secret, _) = self.managed()?.open(row).map_err(ManageError::Unavailable)?;
+                    let (stored, secret) = self.managed()?.open(row).map_err(ManageError::Unavailable)?;
                     match stored.kept().clone() {
                         SecretKept::External { secret_id, json_key } => {
                             self.keep(field, SecretInput::External { secret_id, json_key }, None, longest)
@@ -488,11 +511,11 @@ impl Providers {
             // Somebody else may have been faster since.
             let name = this.free(name.as_str(), draft.stored.kind())?;
             let now = this.clock.now();
-            let row = this.row(&name, &draft, &tags, 1, (now, now))?;
+            let row = this.row(&name, &draft, tags, 1, (now, now))?;
             if !this.managed()?.rows.create(row.clone()).await? {
                 return Err(ManageError::Taken(name));
             }
-            this.take_effect(row, draft, tags, Change::Created(name))
+            this.take_effect(row, draft, Change::Created(name))
         })
         .await
     }
@@ -502,18 +525,17 @@ impl Providers {
         to_the_end(async move {
             let _changing = this.changing.lock().await;
             let (name, entry) = this.ours(name.as_str(), draft.stored.kind())?;
-            let (before, tags) = match &entry.origin {
-                Origin::Managed { row, tags, .. } => (row, tags.clone()),
-                Origin::Damaged(row) => (row, Tags::read(&row.tags).unwrap_or_default()),
+            let before = match &entry.origin {
+                Origin::Managed { row, .. } | Origin::Damaged(row) => row,
                 Origin::Configured => return Err(ManageError::Configured(name)),
             };
             let times = (before.created_at, this.clock.now());
-            let row = this.row(&name, &draft, &tags, before.generation + 1, times)?;
+            let row = this.row(&name, &draft, before.tags.clone(), before.generation + 1, times)?;
             if !this.managed()?.rows.replace(before.generation, row.clone()).await? {
                 return Err(ManageError::Unknown(name.to_string()));
             }
             let elsewhere = !this.same_place(&entry, &draft.provider);
-            this.take_effect(row, draft, tags, Change::Updated { name, elsewhere })
+            this.take_effect(row, draft, Change::Updated { name, elsewhere })
         })
         .await
     }
@@ -522,7 +544,7 @@ impl Providers {
         &self,
         name: &ProviderName,
         draft: &Draft,
-        tags: &Tags,
+        tags: Tags,
         generation: u64,
         (created_at, updated_at): (crate::clock::Timestamp, crate::clock::Timestamp),
     ) -> Result<ProviderRow, ManageError> {
@@ -533,7 +555,7 @@ impl Providers {
             name: name.clone(),
             kind,
             settings,
-            tags: tags.stored(),
+            tags,
             generation,
             created_at,
             updated_at,
@@ -544,11 +566,11 @@ impl Providers {
         Ok(row)
     }
 
-    fn take_effect(&self, row: ProviderRow, draft: Draft, tags: Tags, change: Change) -> Result<Facts, ManageError> {
+    fn take_effect(&self, row: ProviderRow, draft: Draft, change: Change) -> Result<Facts, ManageError> {
         let (name, kind) = (row.name.clone(), row.kind);
         let Draft { stored, secret, .. } = draft;
         let state = self.managed()?.state(&name, &stored, secret);
-        self.insert(name.clone(), Origin::Managed { row, stored: Box::new(stored), tags }, state);
+        self.insert(name.clone(), Origin::Managed { row, stored: Box::new(stored) }, state);
         self.tell(&change);
         self.facts_of(kind, name.as_str())
     }

@@ -12,7 +12,6 @@ mod registry;
 mod rows;
 mod settings;
 mod source;
-mod tags;
 
 pub use api_key::{ApiKeyProvider, ApiKeyProviderError};
 pub use build::Builder;
@@ -26,4 +25,3 @@ pub use settings::{
 };
 pub use source::{SecretFile, SecretFolder, SecretSource, SecretUnavailable};
 pub(crate) use source::{line, read_private};
-pub use tags::Tags;

@@ -5,8 +5,8 @@ use super::facts::{Facts, Status};
 use super::manage::{Managed, Stored};
 use super::rows::{Kind, ProviderRow, RowsUnavailable};
 use super::source::{SecretFile, SecretUnavailable};
-use super::tags::Tags;
 use crate::clock::{Clock, Timestamp};
+use crate::directory::Tags;
 use crate::egress::Destinations;
 use crate::ids::ProviderName;
 use crate::oauth::Provider;
@@ -114,7 +114,6 @@ pub(super) enum Origin {
     Managed {
         row: ProviderRow,
         stored: Box<Stored>,
-        tags: Tags,
     },
     /// Its row cannot be read or opened.
     Damaged(ProviderRow),
@@ -236,6 +235,10 @@ impl Providers {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    pub(super) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// Entries of one kind behind a name, and whether there are more.
     pub(super) fn entries_after(&self, kind: Kind, after: Option<&str>, most: usize) -> (Vec<Facts>, bool) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -259,7 +262,7 @@ impl Providers {
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(name, entry);
     }
 
-    /// Other tags on the same provider: its edition stays.
+    /// The same provider in another row, of other tags or sealed anew: its edition stays.
     pub(super) fn retag(&self, entry: &Entry, origin: Origin) {
         let state = match &entry.state {
             State::Fixed(provider) => State::Fixed(provider.clone()),
@@ -335,9 +338,8 @@ impl Providers {
         let row = match &entry.origin {
             Origin::Configured => return facts,
             Origin::Damaged(row) => row,
-            Origin::Managed { row, stored, tags } => {
+            Origin::Managed { row, stored } => {
                 facts.secret = Some(stored.kept().clone());
-                facts.tags = tags.clone();
                 match &**stored {
                     Stored::Oauth2 { settings, .. } => {
                         facts.vendor = Some(settings.vendor.clone());
@@ -350,6 +352,7 @@ impl Providers {
             }
         };
         facts.managed = true;
+        facts.tags = row.tags.clone();
         (facts.created_at, facts.updated_at) = (row.created_at, row.updated_at);
         facts
     }
@@ -360,9 +363,9 @@ impl Providers {
             return (Origin::Damaged(row), State::Broken("it cannot be read".into()));
         };
         match managed.open(&row) {
-            Ok((stored, secret, tags)) => {
+            Ok((stored, secret)) => {
                 let state = managed.state(&row.name, &stored, secret);
-                (Origin::Managed { row, stored: Box::new(stored), tags }, state)
+                (Origin::Managed { row, stored: Box::new(stored) }, state)
             }
             Err(why) => (Origin::Damaged(row), State::Broken(why)),
         }

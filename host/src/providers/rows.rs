@@ -1,6 +1,7 @@
 //! How a provider that was made while the host runs rests.
 
 use crate::clock::Timestamp;
+use crate::directory::Tags;
 use crate::ids::ProviderName;
 use futures_util::future::BoxFuture;
 
@@ -37,8 +38,8 @@ pub struct ProviderRow {
     pub kind: Kind,
     /// JSON; part of the associated data, so that a changed endpoint does not get the secret.
     pub settings: String,
-    /// JSON, an object of texts.
-    pub tags: String,
+    /// The operator's own words; not part of the associated data.
+    pub tags: Tags,
     /// Counts changes of settings and secret; part of the associated data.
     pub generation: u64,
     /// When it was made.

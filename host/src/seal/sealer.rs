@@ -56,13 +56,13 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Failed`] when the cipher fails.
     pub fn seal(&self, associated: &[&[u8]], plain: &Secret) -> Result<Vec<u8>, SealError> {
-        let (id, ring_key) = self.ring.active();
-        let header = header(id);
+        let ring_key = self.ring.active();
+        let header = header(&ring_key.id);
         let mut bound = Associated::of(&header, associated);
 
         let mut data_key = Zeroizing::new([0u8; KEY_LEN]);
         crate::ids::fill_random(data_key.as_mut_slice());
-        let (wrap_nonce, wrapped) = close_box(ring_key, bound.layer(WRAP), data_key.as_slice())?;
+        let (wrap_nonce, wrapped) = close_box(&ring_key.cipher, bound.layer(WRAP), data_key.as_slice())?;
         let data_key = cipher(data_key.as_slice())?;
         let (nonce, sealed) = close_box(&data_key, bound.layer(DATA), plain.expose())?;
 
@@ -86,7 +86,7 @@ impl Sealer {
 
         let mut wrapped = Zeroizing::new([0u8; WRAPPED_LEN]);
         wrapped.copy_from_slice(row.wrapped);
-        let data_key = cipher(open_box(ring_key, row.wrap_nonce, bound.layer(WRAP), wrapped.as_mut_slice())?)?;
+        let data_key = cipher(open_box(&ring_key.cipher, row.wrap_nonce, bound.layer(WRAP), wrapped.as_mut_slice())?)?;
         let mut data = row.data.to_vec();
         let len = match open_box(&data_key, row.nonce, bound.layer(DATA), &mut data) {
             Ok(plain) => plain.len(),
@@ -94,6 +94,11 @@ impl Sealer {
         };
         data.truncate(len);
         Ok(Secret::new(data))
+    }
+
+    /// Whether these bytes were sealed under another key than the active one. What is not readable is not.
+    pub fn is_stale(&self, sealed: &[u8]) -> bool {
+        Sealed::parse(sealed).is_ok_and(|row| row.key_id != self.ring.active().id)
     }
 
     /// Whether the ring has the key that this row needs. Opens nothing.

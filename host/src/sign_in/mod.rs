@@ -170,12 +170,9 @@ impl SignIns {
             scopes: self.provider.scopes.clone(),
             nonce: Some(nonce.clone()),
             more: More::default(),
-            force: false,
+            force: anew,
         };
-        let mut url = self.oauth.authorization_url(&self.provider, Proofs::default(), &request).await?;
-        if anew && !url.query_pairs().any(|(name, _)| name == "prompt") {
-            url.query_pairs_mut().append_pair("prompt", "login");
-        }
+        let url = self.oauth.authorization_url(&self.provider, Proofs::default(), &request).await?;
         let away = Away { browser: sha256(browser.as_bytes()), nonce, verifier: pkce.verifier, return_to };
         self.away.put(key, away);
         Ok(Departure { url, browser })

@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::ids::{Malformed, Scopes};
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
+use serde::de::DeserializeOwned;
 use std::str::FromStr;
 
 fn unreadable(row: &Row<'_>, column: &str, kind: Type, why: Malformed) -> Error {
@@ -40,6 +41,12 @@ pub(super) fn scopes(row: &Row<'_>, column: &str) -> rusqlite::Result<Scopes> {
         .map_err(|why| unreadable(row, column, Type::Text, why))
 }
 
+/// Words, joined by spaces.
+pub(super) fn words(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    let joined = row.get_ref(column)?.as_str()?;
+    Ok(joined.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+}
+
 /// A time.
 pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     count(row, column).map(Timestamp::from_millis)
@@ -68,4 +75,12 @@ pub(super) fn number(count: u64) -> i64 {
 /// Milliseconds since 1970.
 pub(super) fn millis(time: Timestamp) -> i64 {
     number(time.millis())
+}
+
+/// JSON, as what it should be.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
+        let place = row.as_ref().column_index(column).unwrap_or(usize::MAX);
+        Error::FromSqlConversionFailure(place, Type::Text, Box::new(error))
+    })
 }

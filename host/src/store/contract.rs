@@ -1,5 +1,6 @@
 //! What every store must do, whatever it stands on. A second store passes the same functions.
 
+use crate::access::{AccessKey, KeyId, KeyRow, KeyRows, Operations, Workloads};
 use crate::audit::{Action, Actor, AgentRef, Decision, Filter, Journal, Outcome, Phase, Record, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, Stage};
@@ -47,12 +48,15 @@ pub(super) fn grant(agent: &str, who: &str, asked: &[&str]) -> GrantRow {
         workload: format!("spiffe://example.org/agent/{agent}"),
         user: user(who),
         provider: ProviderName::parse("google-calendar").unwrap(),
+        client: "attache at https://oauth2.googleapis.com/token".into(),
         asked: Scopes::parse(asked.iter().copied()).unwrap(),
+        resources: Vec::new(),
         granted: Scopes::default(),
         created_at: at(1),
         updated_at: at(2),
         expires_at: None,
         generation: 1,
+        renewing_since: None,
         sealed: vec![0, 1, 255],
     }
 }
@@ -85,11 +89,13 @@ fn session(who: &str) -> ConsentSession {
         session: SessionId::random(),
         provider: ProviderName::parse("google-calendar").unwrap(),
         scopes: Scopes::parse(["events.read", "events.write"]).unwrap(),
+        resources: vec!["https://a.example/".into(), "urn:b".into()],
         return_url: Some("https://app.example/done".into()),
         created_at: at(0),
         expires_at: at(600),
         stage: Stage::Started,
         state_hash: None,
+        sealed_wishes: Some(vec![9, 9]),
         sealed_verifier: None,
         sealed_code: None,
     }
@@ -136,7 +142,9 @@ pub(super) async fn rows(store: &dyn Rows) {
     let rogue = grant("rogue", "alice", &["events.read", "events.write"]);
     let less = grant("calendar", "alice", &["events.read"]);
     let none = grant("calendar", "alice", &[]);
-    let mut all = vec![alice.clone(), bob, rogue, less, none];
+    let mut elsewhere = grant("calendar", "alice", &["events.read", "events.write"]);
+    elsewhere.resources = vec!["https://a.example/".into(), "https://b.example/".into()];
+    let mut all = vec![alice.clone(), bob, rogue, less, none, elsewhere.clone()];
     for row in &all {
         store.put(row.clone()).await.unwrap();
     }
@@ -145,7 +153,7 @@ pub(super) async fn rows(store: &dyn Rows) {
 
     let again = GrantRow { id: GrantId::random(), sealed: vec![7], generation: 9, updated_at: at(3), ..alice.clone() };
     store.put(again.clone()).await.unwrap();
-    assert_eq!(sorted(store).await.len(), 5, "the same key is the same row");
+    assert_eq!(sorted(store).await.len(), 6, "the same key is the same row");
     assert!(!store.replace(1, GrantRow { generation: 2, ..alice.clone() }).await.unwrap(), "that grant is gone");
 
     let refreshed = GrantRow { generation: 10, sealed: vec![8], expires_at: None, ..again.clone() };
@@ -155,11 +163,29 @@ pub(super) async fn rows(store: &dyn Rows) {
     let moved = GrantRow { user: user("mallory"), generation: 11, ..refreshed.clone() };
     assert!(!store.replace(10, moved).await.unwrap(), "a row never moves to another user");
     assert!(sorted(store).await.contains(&refreshed));
+    let moved = GrantRow { resources: vec!["urn:c".into()], generation: 11, ..refreshed.clone() };
+    assert!(!store.replace(10, moved).await.unwrap(), "nor to other resources");
+    let moved = GrantRow { client: "other at https://evil.example/".into(), generation: 11, ..refreshed.clone() };
+    assert!(!store.replace(10, moved).await.unwrap(), "nor to another client");
+
+    assert!(!store.renewing(refreshed.id, 9, Some(at(5))).await.unwrap(), "an older generation");
+    assert!(store.renewing(refreshed.id, 10, Some(at(5))).await.unwrap());
+    let marked = GrantRow { renewing_since: Some(at(5)), ..refreshed.clone() };
+    assert!(sorted(store).await.contains(&marked), "and nothing else was changed");
+    assert!(store.renewing(refreshed.id, 10, None).await.unwrap());
+    assert!(sorted(store).await.contains(&refreshed));
+    assert!(store.renewing(refreshed.id, 10, Some(at(5))).await.unwrap());
+    assert!(store.replace(10, GrantRow { generation: 11, ..refreshed.clone() }).await.unwrap());
+    assert!(store.replace(11, refreshed.clone()).await.unwrap(), "what replaces a marked row is not marked");
+    assert!(sorted(store).await.contains(&refreshed));
+    assert!(store.remove(elsewhere.id).await.unwrap());
+    assert!(!store.remove(elsewhere.id).await.unwrap(), "it is gone");
+    assert_eq!(store.due(at(99)).await.unwrap(), [], "and nobody is told");
 
     let pending = PendingRevocation { grant: refreshed.id, row: refreshed.clone(), attempts: 0, next_at: at(10) };
     assert!(store.revoke(refreshed.id, pending.clone()).await.unwrap());
     assert!(!store.revoke(refreshed.id, pending.clone()).await.unwrap(), "it is gone");
-    assert_eq!(sorted(store).await.len(), 4);
+    assert_eq!(sorted(store).await.len(), 4, "of six");
     assert_eq!(store.due(at(9)).await.unwrap(), []);
     assert_eq!(store.due(at(10)).await.unwrap(), std::slice::from_ref(&pending));
     store.reschedule(refreshed.id, 3, Some(at(20))).await.unwrap();
@@ -222,6 +248,41 @@ pub(super) async fn sessions(store: &dyn Sessions) {
     assert_eq!(store.by_id(other.id).await.unwrap(), Some(other));
 }
 
+/// Keys come back as they were put, in the order of their ids, and the last put counts.
+pub(super) async fn keys(store: &dyn KeyRows) {
+    assert_eq!(store.all().await.unwrap(), []);
+    let key = |id: &str| KeyRow {
+        key: AccessKey {
+            id: id.parse().unwrap(),
+            name: "Müller's \"ci\"".into(),
+            operations: Operations::parse(["runtime", "List*", "DeleteWorkloadIdentity"]).unwrap(),
+            workloads: Workloads::parse(["team-*", "calendar"]).unwrap(),
+            created_at: at(1),
+            created_by: "uid:1000".into(),
+            last_used_at: None,
+            disabled: false,
+        },
+        sealed: vec![0, 1, 255],
+    };
+    let (mut first, second) = (key("AKATBBBBBBBBBBBBBBBB"), key("AKATAAAAAAAAAAAAAAAA"));
+    for row in [&first, &second] {
+        store.put(row.clone()).await.unwrap();
+    }
+    assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
+    first.key.disabled = true;
+    first.key.last_used_at = Some(at(3600));
+    first.sealed = vec![7];
+    store.put(first.clone()).await.unwrap();
+    store.used(first.key.id.clone(), at(7200)).await.unwrap();
+    first.key.last_used_at = Some(at(7200));
+    let nobody = KeyId::random();
+    store.used(nobody.clone(), at(1)).await.unwrap();
+    store.delete(nobody).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
+    store.delete(first.key.id).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [second]);
+}
+
 /// Tickets rise; what was opened is joined with what closed it; filters do what they say.
 pub(super) async fn journal(store: &dyn Journal) {
     let opened = record(Phase::Opened, "GET https://www.googleapis.com/calendar/v3");
@@ -230,7 +291,8 @@ pub(super) async fn journal(store: &dyn Journal) {
     let mut refused = record(Phase::Whole, "google-calendar");
     refused.action = Action::new(codes::ACQUIRE, "google-calendar").with(serde_json::json!({"scopes": ["a", "b"]}));
     refused.outcome = Some(Outcome::refused("not bound"));
-    refused.actor = Actor { user: Some(user("bob")), ..Actor::default() };
+    refused.actor =
+        Actor { user: Some(user("bob")), caller: Some("key:AKATAAAAAAAAAAAAAAAA".into()), ..Actor::default() };
     refused.at = at(7);
     let mut flying = record(Phase::Opened, "in flight");
     flying.actor = Actor::operator("olga");
@@ -260,6 +322,8 @@ pub(super) async fn journal(store: &dyn Journal) {
     assert_eq!(of(Filter { decision: Some(Decision::Failed), ..Filter::default() }).await, [one]);
     assert_eq!(of(Filter { decision: Some(Decision::Refused), ..Filter::default() }).await, [two]);
     assert_eq!(of(Filter { decision: Some(Decision::Allowed), ..Filter::default() }).await, [0; 0]);
+    assert_eq!(of(Filter { caller: Some("key:AKATAAAAAAAAAAAAAAAA".into()), ..Filter::default() }).await, [two]);
+    assert_eq!(of(Filter { caller: Some("olga".into()), ..Filter::default() }).await, [four]);
     assert_eq!(of(Filter { since: Some(at(7)), ..Filter::default() }).await, [four, two]);
     assert_eq!(of(Filter { limit: 1, ..Filter::default() }).await, [four]);
     assert_eq!(of(Filter { limit: usize::MAX, ..Filter::default() }).await, [four, two, one]);

@@ -1,13 +1,11 @@
 //! Where the directory's entries rest, each with the providers that were bound to it.
 
-use super::columns::{millis, one_of, parsed, parsed_or_none, scopes, time};
+use super::columns::{json, millis, one_of, parsed, parsed_or_none, scopes, time};
 use super::{Store, tell};
 use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
 use crate::ids::AgentName;
 use futures_util::future::BoxFuture;
-use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
-use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
 impl Entries for Store {
@@ -134,12 +132,5 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
         bound: Vec::new(),
         state: one_of(row, "state", state)?,
         version,
-    })
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
-        let place = row.as_ref().column_index(column).unwrap_or(usize::MAX);
-        rusqlite::Error::FromSqlConversionFailure(place, Type::Text, Box::new(error))
     })
 }

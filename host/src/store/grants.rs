@@ -1,6 +1,6 @@
 //! Where the vault's sealed rows rest.
 
-use super::columns::{count, id, millis, number, parsed, scopes, time, time_or_none};
+use super::columns::{count, id, millis, number, parsed, scopes, time, time_or_none, words};
 use super::{Store, tell};
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, UserId};
@@ -25,11 +25,12 @@ impl Rows for Store {
         Box::pin(async move {
             let written = self.writer.write(move |connection| {
                 let mut statement = connection.prepare_cached(
-                    "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :asked, :granted,
-                         :created_at, :updated_at, :expires_at, :generation, :sealed)
-                     ON CONFLICT (workload, issuer, subject, provider, asked) DO UPDATE SET id = :id,
+                    "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :client, :asked, :resources,
+                         :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed)
+                     ON CONFLICT (workload, issuer, subject, provider, client, asked, resources) DO UPDATE SET id = :id,
                          granted = :granted, created_at = :created_at, updated_at = :updated_at,
-                         expires_at = :expires_at, generation = :generation, sealed = :sealed",
+                         expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
+                         sealed = :sealed",
                 )?;
                 with_columns(&row, &[], |columns| statement.execute(columns)).map(|_| ())
             });
@@ -43,11 +44,40 @@ impl Rows for Store {
                 // The key is part of the condition: a row never moves to another workload, user, provider or scope set.
                 let mut statement = connection.prepare_cached(
                     "UPDATE vault_grant SET granted = :granted, created_at = :created_at, updated_at = :updated_at,
-                         expires_at = :expires_at, generation = :generation, sealed = :sealed
+                         expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
+                         sealed = :sealed
                      WHERE id = :id AND generation = :from AND workload = :workload AND issuer = :issuer
-                         AND subject = :subject AND provider = :provider AND asked = :asked",
+                         AND subject = :subject AND provider = :provider AND client = :client AND asked = :asked
+                         AND resources = :resources",
                 )?;
                 with_columns(&row, &[(":from", &number(from))], |columns| statement.execute(columns)).map(|n| n == 1)
+            });
+            written.await.map_err(|error| RowsError(tell(&error)))
+        })
+    }
+
+    fn renewing(
+        &self,
+        id: GrantId,
+        generation: u64,
+        since: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<bool, RowsError>> {
+        Box::pin(async move {
+            let written = self.writer.write(move |connection| {
+                connection
+                    .prepare_cached("UPDATE vault_grant SET renewing_since = ?3 WHERE id = ?1 AND generation = ?2")?
+                    .execute((id.bytes(), number(generation), since.map(millis)))
+                    .map(|changed| changed == 1)
+            });
+            written.await.map_err(|error| RowsError(tell(&error)))
+        })
+    }
+
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<bool, RowsError>> {
+        Box::pin(async move {
+            let written = self.writer.write(move |connection| {
+                let deleted = connection.prepare_cached("DELETE FROM vault_grant WHERE id = ?1")?.execute([id.bytes()]);
+                deleted.map(|deleted| deleted == 1)
             });
             written.await.map_err(|error| RowsError(tell(&error)))
         })
@@ -63,8 +93,8 @@ impl Rows for Store {
                 }
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_revocation VALUES (:pending, :attempts, :next_at, :id, :workload, :issuer,
-                         :subject, :provider, :asked, :granted, :created_at, :updated_at, :expires_at, :generation,
-                         :sealed)",
+                         :subject, :provider, :client, :asked, :resources, :granted, :created_at, :updated_at, :expires_at,
+                         :generation, :renewing_since, :sealed)",
                 )?;
                 let more: [(&str, &dyn ToSql); 3] = [
                     (":pending", &pending.grant.bytes()),
@@ -115,14 +145,16 @@ impl Rows for Store {
 /// Hands a row's columns over by name, with some more.
 fn with_columns<T>(row: &GrantRow, more: &[(&str, &dyn ToSql)], run: impl FnOnce(&[(&str, &dyn ToSql)]) -> T) -> T {
     let (asked, granted) = (row.asked.joined(), row.granted.joined());
+    // No URI holds a space.
+    let (resources, renewing_since) = (row.resources.join(" "), row.renewing_since.map(millis));
     let id = row.id.bytes();
     let (created_at, updated_at) = (millis(row.created_at), millis(row.updated_at));
     let (expires_at, generation) = (row.expires_at.map(millis), number(row.generation));
     let (issuer, subject, provider) = (row.user.issuer.as_str(), row.user.subject.as_str(), row.provider.as_str());
     let columns: &[(&str, &dyn ToSql)] = named_params! {
         ":id": id, ":workload": row.workload, ":issuer": issuer, ":subject": subject, ":provider": provider,
-        ":asked": asked, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
-        ":expires_at": expires_at, ":generation": generation, ":sealed": row.sealed,
+        ":client": row.client, ":asked": asked, ":resources": resources, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
+        ":expires_at": expires_at, ":generation": generation, ":renewing_since": renewing_since, ":sealed": row.sealed,
     };
     run(&[columns, more].concat())
 }
@@ -133,12 +165,15 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         workload: row.get("workload")?,
         user: UserId { issuer: parsed(row, "issuer")?, subject: parsed(row, "subject")? },
         provider: parsed(row, "provider")?,
+        client: row.get("client")?,
         asked: scopes(row, "asked")?,
+        resources: words(row, "resources")?,
         granted: scopes(row, "granted")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
         expires_at: time_or_none(row, "expires_at")?,
         generation: count(row, "generation")?,
+        renewing_since: time_or_none(row, "renewing_since")?,
         sealed: row.get("sealed")?,
     })
 }

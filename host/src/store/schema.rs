@@ -173,6 +173,86 @@ const MIGRATIONS: &[&str] = &["
         scopes   TEXT NOT NULL,
         PRIMARY KEY (workload, provider)
     ) STRICT;
+", "
+    -- Credential providers that were made while the host runs. Settings and tags are JSON.
+    CREATE TABLE credential_provider (
+        name       TEXT NOT NULL PRIMARY KEY,
+        kind       TEXT NOT NULL CHECK (kind IN ('oauth2', 'api-key')),
+        settings   TEXT NOT NULL,
+        tags       TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        sealed     BLOB NOT NULL
+    ) STRICT;
+", "
+    -- A grant is for certain resources, and what is sealed may hold a key: rows of before do not open any more, and their
+    -- users are asked again. Sessions that are open are given up.
+    DROP TABLE vault_grant;
+    DROP TABLE vault_revocation;
+    DROP TABLE consent_session;
+
+    CREATE TABLE vault_grant (
+        id             BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        workload       TEXT NOT NULL,
+        issuer         TEXT NOT NULL,
+        subject        TEXT NOT NULL,
+        provider       TEXT NOT NULL,
+        client         TEXT NOT NULL,
+        asked          TEXT NOT NULL,
+        resources      TEXT NOT NULL,
+        granted        TEXT NOT NULL,
+        created_at     INTEGER NOT NULL,
+        updated_at     INTEGER NOT NULL,
+        expires_at     INTEGER,
+        generation     INTEGER NOT NULL,
+        renewing_since INTEGER,
+        sealed         BLOB NOT NULL,
+        UNIQUE (workload, issuer, subject, provider, client, asked, resources)
+    ) STRICT;
+
+    CREATE TABLE vault_revocation (
+        pending        BLOB NOT NULL PRIMARY KEY CHECK (length(pending) = 16),
+        attempts       INTEGER NOT NULL,
+        next_at        INTEGER NOT NULL,
+        id             BLOB NOT NULL CHECK (length(id) = 16),
+        workload       TEXT NOT NULL,
+        issuer         TEXT NOT NULL,
+        subject        TEXT NOT NULL,
+        provider       TEXT NOT NULL,
+        client         TEXT NOT NULL,
+        asked          TEXT NOT NULL,
+        resources      TEXT NOT NULL,
+        granted        TEXT NOT NULL,
+        created_at     INTEGER NOT NULL,
+        updated_at     INTEGER NOT NULL,
+        expires_at     INTEGER,
+        generation     INTEGER NOT NULL,
+        renewing_since INTEGER,
+        sealed         BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE consent_session (
+        id              BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        agent           TEXT NOT NULL,
+        digest          TEXT,
+        issuer          TEXT NOT NULL,
+        subject         TEXT NOT NULL,
+        session         TEXT NOT NULL,
+        provider        TEXT NOT NULL,
+        scopes          TEXT NOT NULL,
+        resources       TEXT NOT NULL,
+        return_url      TEXT,
+        created_at      INTEGER NOT NULL,
+        expires_at      INTEGER NOT NULL,
+        stage           TEXT NOT NULL CHECK (stage IN
+            ('started', 'at-provider', 'awaiting-completion', 'exchanging', 'completed', 'failed')),
+        state_hash      BLOB UNIQUE CHECK (length(state_hash) = 32),
+        sealed_wishes   BLOB,
+        sealed_verifier BLOB,
+        sealed_code     BLOB
+    ) STRICT;
+    CREATE INDEX consent_session_expiry ON consent_session (expires_at);
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

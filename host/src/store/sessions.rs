@@ -1,6 +1,6 @@
 //! Where consent sessions rest.
 
-use super::columns::{id, millis, one_of, parsed, parsed_or_none, scopes, time};
+use super::columns::{id, millis, one_of, parsed, parsed_or_none, scopes, time, words};
 use super::{Store, tell};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, SessionsError, Stage};
@@ -15,7 +15,7 @@ impl Sessions for Store {
                 connection
                     .prepare_cached(
                         "INSERT INTO consent_session
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
                     )?
                     .execute(params![
                         session.id.bytes(),
@@ -26,11 +26,13 @@ impl Sessions for Store {
                         session.session.as_str(),
                         session.provider.as_str(),
                         session.scopes.joined(),
+                        session.resources.join(" "),
                         session.return_url,
                         millis(session.created_at),
                         millis(session.expires_at),
                         stage_text(session.stage),
                         session.state_hash,
+                        session.sealed_wishes,
                         session.sealed_verifier,
                         session.sealed_code,
                     ])
@@ -119,11 +121,13 @@ fn session(row: &Row<'_>) -> rusqlite::Result<ConsentSession> {
         session: parsed(row, "session")?,
         provider: parsed(row, "provider")?,
         scopes: scopes(row, "scopes")?,
+        resources: words(row, "resources")?,
         return_url: row.get("return_url")?,
         created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
         stage: one_of(row, "stage", stage)?,
         state_hash: row.get("state_hash")?,
+        sealed_wishes: row.get("sealed_wishes")?,
         sealed_verifier: row.get("sealed_verifier")?,
         sealed_code: row.get("sealed_code")?,
     })

@@ -94,6 +94,11 @@ async fn sessions_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn keys_keep_the_contract() {
+    contract::keys(&*bed().store).await;
+}
+
+#[tokio::test]
 async fn the_journal_keeps_the_contract() {
     contract::journal(&*bed().store).await;
 }

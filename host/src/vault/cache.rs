@@ -2,6 +2,7 @@
 
 use super::grants::GrantFilter;
 use super::key::{Held, Place};
+use super::wanted::Wanted;
 use crate::ids::{GrantId, Scopes, UserId};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -26,21 +27,22 @@ pub(super) enum Found {
 }
 
 impl Cache {
-    /// The grant that covers these scopes: of several the one with the fewest scopes (least privilege), and of those
+    /// The grant for just these resources that covers these scopes: of several the one with the fewest scopes (least privilege), and of those
     /// the newest.
-    pub(super) fn covering(&self, place: &Place, wanted: &Scopes) -> Found {
+    pub(super) fn covering(&self, place: &Place, wanted: &Wanted) -> Found {
         let rows = self.read();
         let Some(held) = rows.places.get(place) else { return Found::Missing };
         let mut best: Option<&Arc<Held>> = None;
         let mut short = None;
-        for one in held {
-            if one.usable.covers(wanted) {
+        let (scopes, resources) = (&wanted.scopes, wanted.resources());
+        for one in held.iter().filter(|one| one.row.resources == resources) {
+            if one.usable.covers(scopes) {
                 let rank = |held: &Held| (held.usable.iter().count(), std::cmp::Reverse(held.row.updated_at));
                 if best.is_none_or(|best| rank(one) < rank(best)) {
                     best = Some(one);
                 }
-            } else if one.row.asked.covers(wanted) {
-                short = Some(one.usable.missing(wanted));
+            } else if one.row.asked.covers(scopes) {
+                short = Some(one.usable.missing(scopes));
             }
         }
         match (best, short) {
@@ -51,8 +53,16 @@ impl Cache {
     }
 
     /// The grant for exactly this question to the user.
-    pub(super) fn asked(&self, place: &Place, asked: &Scopes) -> Option<Arc<Held>> {
-        self.read().places.get(place)?.iter().find(|held| held.row.asked == *asked).cloned()
+    pub(super) fn asked(&self, place: &Place, wanted: &Wanted) -> Option<Arc<Held>> {
+        let same = |held: &&Arc<Held>| held.row.asked == wanted.scopes && held.row.resources == wanted.resources();
+        self.read().places.get(place)?.iter().find(same).cloned()
+    }
+
+    /// All grants at this place for just these resources.
+    pub(super) fn at(&self, place: &Place, resources: &[String]) -> Vec<Arc<Held>> {
+        let rows = self.read();
+        let here = rows.places.get(place).into_iter().flatten();
+        here.filter(|held| held.row.resources == resources).cloned().collect()
     }
 
     pub(super) fn by_id(&self, id: GrantId) -> Option<Arc<Held>> {
@@ -69,7 +79,9 @@ impl Cache {
             rows.users.entry(held.row.user.clone()).or_default().insert(place.clone());
         }
         let here = rows.places.entry(place).or_default();
-        match here.iter_mut().find(|other| other.row.asked == held.row.asked) {
+        let same =
+            |other: &&mut Arc<Held>| other.row.asked == held.row.asked && other.row.resources == held.row.resources;
+        match here.iter_mut().find(same) {
             Some(other) => {
                 if other.row.id != held.row.id {
                     rows.ids.remove(&other.row.id);

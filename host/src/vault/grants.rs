@@ -1,19 +1,24 @@
 //! The vault: grants looked up, released, kept and listed.
 
 use super::cache::{Cache, Found};
-use super::key::{Held, Place, VaultKey};
+use super::key::{Held, Place, VaultKey, client_of};
+use super::minted::Minted;
 use super::refresh::{Age, Flights};
 use super::tokens::Tokens;
+use super::wanted::Wanted;
 use super::{GrantRow, Rows, RowsError};
-use crate::audit::{Trail, Unwritable, Written};
+use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::identity::Binding;
-use crate::ids::{Account, AgentName, GrantId, ProviderName, Scopes, UserId};
-use crate::oauth::{OAuth, OAuthError, Provider, TokenSet};
-use crate::providers::Providers;
+use crate::directory::Directory;
+use crate::identity::{Binding, WorkloadIssuer};
+use crate::ids::{Account, AgentName, GrantId, Malformed, ProviderName, Scopes, UserId};
+use crate::jose::{DpopKey, DpopProver};
+use crate::oauth::{OAuth, OAuthError, Provider, TokenSet, TokenType};
+use crate::providers::{Change, Providers, SecretUnavailable};
 use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
 use serde::Serialize;
+use serde_json::json;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -26,16 +31,41 @@ pub struct Vault {
     pub(super) parts: Arc<Parts>,
 }
 
+/// What a vault is built from.
+pub struct VaultParts {
+    /// Where sealed rows rest.
+    pub rows: Arc<dyn Rows>,
+    /// Seals and opens.
+    pub sealer: Arc<Sealer>,
+    /// Talks to providers.
+    pub oauth: Arc<OAuth>,
+    /// Signs what the host says of its workloads.
+    pub issuer: Arc<WorkloadIssuer>,
+    /// Which credential providers there are.
+    pub providers: Arc<Providers>,
+    /// Which workloads there are.
+    pub directory: Arc<Directory>,
+    /// The audit trail.
+    pub trail: Trail,
+    /// The account that everything belongs to.
+    pub account: Account,
+    /// Time.
+    pub clock: Clock,
+}
+
 pub(super) struct Parts {
     pub(super) rows: Arc<dyn Rows>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) oauth: Arc<OAuth>,
+    pub(super) issuer: Arc<WorkloadIssuer>,
     pub(super) providers: Arc<Providers>,
+    pub(super) directory: Arc<Directory>,
     pub(super) trail: Trail,
     pub(super) account: Account,
     pub(super) clock: Clock,
     pub(super) cache: Cache,
     pub(super) flights: Flights,
+    pub(super) minted: Minted,
     /// Whoever changes rows of a place holds its turn over the durable write and the cache, so that both see changes
     /// in one order. Many places share a turn; readers take none.
     turns: Vec<Mutex<()>>,
@@ -56,6 +86,9 @@ pub struct Grant {
     pub provider: ProviderName,
     /// What was asked for.
     pub asked: Scopes,
+    /// For which resources it was asked (RFC 8707).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// What the provider granted.
     pub granted: Scopes,
     /// When the user agreed, in milliseconds since 1970.
@@ -75,6 +108,7 @@ impl Grant {
             user: row.user.clone(),
             provider: row.provider.clone(),
             asked: row.asked.clone(),
+            resources: row.resources.clone(),
             granted: row.granted.clone(),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -130,8 +164,12 @@ pub enum GrantStatus {
 pub struct Token {
     /// The token.
     pub secret: SharedSecret,
+    /// What it may be used for, as far as is known.
+    pub scopes: Scopes,
     /// When it expires; none when the provider did not say.
     pub expires_at: Option<Timestamp>,
+    /// Makes the proofs that go with it, where it is bound to a key (RFC 9449).
+    pub prover: Option<DpopProver>,
 }
 
 /// Why there is no token, or nothing was kept or revoked.
@@ -147,8 +185,20 @@ pub enum VaultError {
     #[error("the provider did not grant `{}`", .0.joined())]
     Short(Scopes),
     /// The provider could not be reached, or refused.
-    #[error("the provider did not renew the token")]
+    #[error("the provider gave no token")]
     Provider(#[source] Arc<OAuthError>),
+    /// The user's own token, by which one on their behalf is had, is over.
+    #[error("{0}; they must sign in again, and the agent be called with the new token")]
+    SignInAgain(&'static str),
+    /// There is no token of the user's that could be exchanged.
+    #[error("{0}")]
+    NoUserToken(String),
+    /// There is no key that could be sent.
+    #[error("the API key cannot be read")]
+    ApiKey(#[source] SecretUnavailable),
+    /// What is asked for cannot be sent.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// The audit trail cannot be written, so nothing was done.
     #[error("nothing is done that cannot be written down")]
     Unwritable(#[from] Unwritable),
@@ -172,15 +222,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Rows`], or [`VaultError::Seal`] when a row names a key that the ring does not have: the host must
     /// not start with the wrong key ring.
-    pub async fn load(
-        rows: Arc<dyn Rows>,
-        sealer: Arc<Sealer>,
-        oauth: Arc<OAuth>,
-        providers: Arc<Providers>,
-        trail: Trail,
-        account: Account,
-        clock: Clock,
-    ) -> Result<Arc<Self>, VaultError> {
+    pub async fn load(parts: VaultParts) -> Result<Arc<Self>, VaultError> {
+        let VaultParts { rows, sealer, oauth, issuer, providers, directory, trail, account, clock } = parts;
         let cache = Cache::default();
         for row in rows.all().await? {
             sealer.check(&row.sealed)?;
@@ -188,12 +231,37 @@ impl Vault {
         }
         let turns = (0..64).map(|_| Mutex::new(())).collect();
         let flights = Flights::default();
-        let parts = Parts { rows, sealer, oauth, providers, trail, account, clock, cache, flights, turns };
-        Ok(Arc::new(Self { parts: Arc::new(parts) }))
+        let minted = Minted::default();
+        let parts = Parts {
+            rows,
+            sealer,
+            oauth,
+            issuer,
+            providers,
+            directory,
+            trail,
+            account,
+            clock,
+            cache,
+            flights,
+            minted,
+            turns,
+        };
+        let vault = Arc::new(Self { parts: Arc::new(parts) });
+        // A provider that was changed or is gone: its minted tokens are over. Grants of another client than the one that is
+        // configured now are not found any more.
+        let watching = Arc::downgrade(&vault);
+        vault.parts.providers.on_change(move |change| {
+            let (Change::Created(name) | Change::Updated { name, .. } | Change::Deleted(name)) = change;
+            if let Some(vault) = watching.upgrade() {
+                vault.forget_minted(&GrantFilter { provider: Some(name.clone()), ..GrantFilter::default() });
+            }
+        });
+        Ok(vault)
     }
 
     /// Whether the bound agent has what it wants of the bound user at this provider. From memory; never waits.
-    pub fn status(&self, binding: &Binding, provider: &ProviderName, wanted: &Scopes) -> GrantStatus {
+    pub fn status(&self, binding: &Binding, provider: &Provider, wanted: &Wanted) -> GrantStatus {
         let Some(key) = VaultKey::of(&self.parts.account, binding, provider) else { return GrantStatus::Missing };
         match self.parts.cache.covering(key.place(), wanted) {
             Found::Covered(held) => {
@@ -217,11 +285,11 @@ impl Vault {
         &self,
         written: &Written<'_>,
         provider: &Arc<Provider>,
-        wanted: &Scopes,
+        wanted: &Wanted,
     ) -> Result<Token, VaultError> {
         let parts = &self.parts;
         let who = written.binding();
-        let key = VaultKey::of(&parts.account, who, &provider.name).ok_or(VaultError::Missing)?;
+        let key = VaultKey::of(&parts.account, who, provider).ok_or(VaultError::Missing)?;
         let mut none = VaultError::Missing;
         let mut renewed: Option<(GrantId, Result<(), VaultError>)> = None;
         // After every wait the grant is looked up anew, so that none is released that was revoked meanwhile. Each round
@@ -237,11 +305,11 @@ impl Vault {
             let settled = renewed.take().filter(|(id, _)| *id == held.row.id).map(|(_, result)| result);
             match (age, settled) {
                 (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(()))) => {
-                    return Ok(released(&held, &tokens));
+                    return parts.released(&held, &tokens);
                 }
                 (Age::Over, Some(Err(error))) => return Err(error),
                 (Age::Due, None) if parts.flights.resting(held.row.id, parts.clock.now()) => {
-                    return Ok(released(&held, &tokens));
+                    return parts.released(&held, &tokens);
                 }
                 (age, None) => {
                     drop(tokens);
@@ -259,7 +327,8 @@ impl Vault {
 
     /// Keeps the tokens of a consent that was just given, in place of an earlier one for the same question.
     ///
-    /// Durable when it returns, and done even if the caller goes away meanwhile.
+    /// `key` is the one that they are bound to, if they are. Durable when it returns, and done even if the caller goes away
+    /// meanwhile.
     ///
     /// # Errors
     /// [`VaultError`]; nothing was kept then.
@@ -267,11 +336,13 @@ impl Vault {
         &self,
         written: &Written<'_>,
         provider: &Provider,
-        asked: &Scopes,
+        asked: &Wanted,
         tokens: TokenSet,
+        key: Option<&DpopKey>,
     ) -> Result<GrantId, VaultError> {
         let who = written.binding();
-        let key = VaultKey::of(&self.parts.account, who, &provider.name).ok_or(VaultError::Missing)?;
+        let plain = Tokens::of(&tokens, tokens.refresh.as_ref(), key)?;
+        let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
         let user = who.user().ok_or(VaultError::Missing)?.id().clone();
         let now = self.parts.clock.now();
         let row = GrantRow {
@@ -279,29 +350,68 @@ impl Vault {
             workload: who.agent().identity().id.to_string(),
             user,
             provider: provider.name.clone(),
+            client: client_of(provider),
             // A provider that names no scopes granted what was asked (RFC 6749 §5.1).
-            granted: tokens.scopes.clone().unwrap_or_else(|| asked.clone()),
-            asked: asked.clone(),
+            granted: tokens.scopes.clone().unwrap_or_else(|| asked.scopes.clone()),
+            asked: asked.scopes.clone(),
+            resources: asked.resources().to_vec(),
             created_at: now,
             updated_at: now,
             expires_at: tokens.expires_in.map(|lifetime| now.plus(lifetime)),
             generation: 1,
+            renewing_since: None,
             sealed: Vec::new(),
         };
-        let parts = self.parts.clone();
+        let (parts, asked) = (self.parts.clone(), asked.clone());
         let work = tokio::spawn(async move {
             let _turn = parts.turn(key.place()).await;
             let mut row = row;
-            if let Some(earlier) = parts.cache.asked(key.place(), &row.asked) {
+            if let Some(earlier) = parts.cache.asked(key.place(), &asked) {
                 row.id = earlier.row.id;
                 row.generation = earlier.row.generation + 1;
             }
             let id = row.id;
-            let held = key.seal(&parts.sealer, row, &Tokens::new(&tokens.access, tokens.refresh.as_ref()))?;
+            let held = key.seal(&parts.sealer, row, &plain)?;
             parts.rows.put(held.row.clone()).await?;
             parts.cache.put(key.place().clone(), Arc::new(held));
             parts.flights.forget(id);
             Ok(id)
+        });
+        work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// Makes the proofs for a new grant or token, with a new key, where this provider binds tokens to keys (RFC 9449).
+    ///
+    /// # Errors
+    /// Discovery's, and [`OAuthError::Configuration`] where no key can be made.
+    pub async fn prover_for(&self, provider: &Provider) -> Result<Option<DpopProver>, OAuthError> {
+        self.parts.prover_for(provider).await
+    }
+
+    /// Forgets what the bound user granted the bound agent for this question, so that they are asked anew: every grant that
+    /// would have answered it. Returns how many. Done even if the caller goes away meanwhile.
+    ///
+    /// The provider is not told. Some end all that the user granted to the client with one token (Google does), and being
+    /// told late, that would end the new grant, too.
+    ///
+    /// # Errors
+    /// [`VaultError`]; some may be gone then.
+    pub async fn forget(&self, who: &Arc<Binding>, provider: &Provider, wanted: &Wanted) -> Result<usize, VaultError> {
+        let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
+        let detail = json!({ "scopes": wanted.scopes, "resources": wanted.resources(), "why": "asked to ask anew" });
+        let attempt =
+            self.parts.trail.open(who, Action::new(codes::GRANT_REVOKE, provider.name.as_str()).with(detail))?;
+        let (parts, wanted) = (self.parts.clone(), wanted.clone());
+        let work = tokio::spawn(async move {
+            let result = match attempt.written().await {
+                Ok(_) => parts.forget(key.place(), &wanted).await,
+                Err(error) => Err(error.into()),
+            };
+            attempt.close(match &result {
+                Ok(count) => Outcome::allowed_with(format!("{count} forgotten")),
+                Err(error) => Outcome::failed(with_cause(error)),
+            });
+            result
         });
         work.await.unwrap_or(Err(VaultError::Stopped))
     }
@@ -326,14 +436,48 @@ impl Vault {
 }
 
 impl Parts {
+    fn released(&self, held: &Held, tokens: &Tokens) -> Result<Token, VaultError> {
+        Ok(Token {
+            secret: Arc::new(tokens.access()),
+            scopes: held.usable.clone(),
+            expires_at: held.row.expires_at,
+            prover: if tokens.kind() == TokenType::Dpop { self.prover_of(tokens)? } else { None },
+        })
+    }
+
+    pub(super) async fn prover_for(&self, provider: &Provider) -> Result<Option<DpopProver>, OAuthError> {
+        if !self.oauth.binds_tokens(provider).await? {
+            return Ok(None);
+        }
+        let key = DpopKey::generate().map_err(|error| OAuthError::Configuration(error.to_string()))?;
+        Ok(Some(self.oauth.prover(Arc::new(key))))
+    }
+
+    /// Of the key that the tokens are bound to.
+    pub(super) fn prover_of(&self, tokens: &Tokens) -> Result<Option<DpopProver>, VaultError> {
+        let Some(key) = tokens.key() else { return Ok(None) };
+        let key = DpopKey::from_secret(&key).map_err(|_| SealError::Unreadable)?;
+        Ok(Some(self.oauth.prover(Arc::new(key))))
+    }
+
+    async fn forget(&self, place: &Place, wanted: &Wanted) -> Result<usize, VaultError> {
+        let _turn = self.turn(place).await;
+        let mut count = 0;
+        for held in self.cache.at(place, wanted.resources()) {
+            if held.row.asked.covers(&wanted.scopes) || held.usable.covers(&wanted.scopes) {
+                self.rows.remove(held.row.id).await?;
+                self.cache.remove(held.row.id);
+                self.flights.forget(held.row.id);
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     pub(super) async fn turn(&self, place: &Place) -> MutexGuard<'_, ()> {
         let mut hasher = DefaultHasher::new();
         place.hash(&mut hasher);
         let at = usize::try_from(hasher.finish() % self.turns.len() as u64).unwrap_or(0);
         self.turns[at].lock().await
     }
-}
-
-fn released(held: &Held, tokens: &Tokens) -> Token {
-    Token { secret: Arc::new(tokens.access()), expires_at: held.row.expires_at }
 }

@@ -1,4 +1,5 @@
-//! Keys of the vault: (account, workload, user, provider), derived from a binding and from nothing else.
+//! Keys of the vault: (account, workload, user, provider, client there), derived from a binding and a provider as it is
+//! configured now, and from nothing else.
 //!
 //! A [`Place`] finds; only a [`VaultKey`] opens. The host's own revocations, which have no binding, open a row with a
 //! [`RetiredKey`], made from a row that is already gone from the vault; what it opens goes to the provider's revocation
@@ -8,6 +9,7 @@ use super::tokens::Tokens;
 use super::{GrantRow, PendingRevocation};
 use crate::identity::Binding;
 use crate::ids::{Account, ProviderName, Scopes, UserId};
+use crate::oauth::{Endpoints, Provider};
 use crate::seal::{SealError, Sealer, push_part};
 use std::sync::Arc;
 
@@ -16,9 +18,9 @@ pub struct VaultKey(Place);
 
 impl VaultKey {
     /// Of the bound workload and user, at this provider. None for a binding without a user.
-    pub fn of(account: &Account, who: &Binding, provider: &ProviderName) -> Option<Self> {
-        let user = who.user()?.id();
-        Some(Self(Place::new(account, who.agent().identity().id.as_str(), user, provider)))
+    pub fn of(account: &Account, who: &Binding, provider: &Provider) -> Option<Self> {
+        let (user, client) = (who.user()?.id(), client_of(provider));
+        Some(Self(Place::new(account, who.agent().identity().id.as_str(), user, &provider.name, &client)))
     }
 
     /// Where its rows are.
@@ -57,23 +59,34 @@ fn open_at(place: &Place, sealer: &Sealer, held: &Held) -> Result<Tokens, SealEr
     Tokens::read(plain).ok_or(SealError::Unreadable)
 }
 
-/// Where rows are: account, workload, user and provider, length-prefixed. Proves nothing; it finds.
+/// Where rows are: account, workload, user, provider and client there, length-prefixed. Proves nothing; it finds.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place(Arc<[u8]>);
 
 impl Place {
     pub(super) fn of_row(account: &Account, row: &GrantRow) -> Self {
-        Self::new(account, &row.workload, &row.user, &row.provider)
+        Self::new(account, &row.workload, &row.user, &row.provider, &row.client)
     }
 
-    fn new(account: &Account, workload: &str, user: &UserId, provider: &ProviderName) -> Self {
-        let parts = [account.as_str(), workload, user.issuer.as_str(), user.subject.as_str(), provider.as_str()];
+    fn new(account: &Account, workload: &str, user: &UserId, provider: &ProviderName, client: &str) -> Self {
+        let user = [user.issuer.as_str(), user.subject.as_str()];
+        let parts = [account.as_str(), workload, user[0], user[1], provider.as_str(), client];
         let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
         for part in parts {
             push_part(&mut bytes, part.as_bytes());
         }
         Self(bytes.into())
     }
+}
+
+/// Which client we are at a provider, and where: what tokens belong to. A provider of the same name that is asked elsewhere, or
+/// knows us as somebody else, is another: tokens of the one are never sent to the other.
+pub(super) fn client_of(provider: &Provider) -> String {
+    let at = match &provider.endpoints {
+        Endpoints::Discovery { issuer } => issuer.as_str(),
+        Endpoints::Static(server) => server.token.as_str(),
+    };
+    format!("{} at {at}", provider.client_id)
 }
 
 /// A row in memory, still sealed, with what is computed from it once.
@@ -99,7 +112,7 @@ impl Held {
 }
 
 /// Names the form of the associated data; changes when anything below does.
-const SCHEMA: &[u8] = b"attache vault 1";
+const SCHEMA: &[u8] = b"attache vault 2";
 /// The kind of row, so that another kind sealed under the same place can never pass for one.
 const KIND: &[u8] = b"oauth2 grant";
 
@@ -110,6 +123,7 @@ fn facts_of(row: &GrantRow) -> Vec<u8> {
     push_part(&mut facts, &row.id.bytes());
     push_part(&mut facts, &row.generation.to_be_bytes());
     push_part(&mut facts, row.asked.joined().as_bytes());
+    push_part(&mut facts, row.resources.join(" ").as_bytes());
     push_part(&mut facts, row.granted.joined().as_bytes());
     push_part(&mut facts, &row.created_at.millis().to_be_bytes());
     push_part(&mut facts, &row.updated_at.millis().to_be_bytes());

@@ -1,18 +1,22 @@
 //! Tokens, sealed.
 //!
-//! One entry per (account, workload, user, provider, scope set). A key derives from a [`crate::identity::Binding`]; the
+//! One entry per (account, workload, user, provider and client there, scope set, resources). A key derives from a [`crate::identity::Binding`]; the
 //! sealed bytes are bound to it as associated data, so a row copied over another does not open. What releases a token
 //! takes a [`crate::audit::Written`].
 
 mod cache;
 mod grants;
 mod key;
+mod minted;
 mod refresh;
 mod revoke;
 mod tokens;
+mod wanted;
 
-pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError};
+pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError, VaultParts};
 pub use key::VaultKey;
+pub use minted::{Mint, MintedFacts};
+pub use wanted::Wanted;
 
 use crate::clock::Timestamp;
 use crate::ids::{GrantId, ProviderName, Scopes, UserId};
@@ -29,8 +33,12 @@ pub struct GrantRow {
     pub user: UserId,
     /// At which provider.
     pub provider: ProviderName,
+    /// Which client we were there, and where: part of the key.
+    pub client: String,
     /// What was asked for: part of the key.
     pub asked: Scopes,
+    /// For which resources it was asked (RFC 8707), sorted: part of the key.
+    pub resources: Vec<String>,
     /// What the provider granted.
     pub granted: Scopes,
     /// When the user agreed.
@@ -41,6 +49,9 @@ pub struct GrantRow {
     pub expires_at: Option<Timestamp>,
     /// Counts changes; part of the associated data, so an old ciphertext does not open in a newer row.
     pub generation: u64,
+    /// Since when a renewal is on its way whose outcome is not known here. The only column that changes without the row
+    /// being sealed anew: it explains, and nothing is decided by it.
+    pub renewing_since: Option<Timestamp>,
     /// The tokens: a serialized [`Sealed`].
     pub sealed: Vec<u8>,
 }
@@ -62,10 +73,20 @@ pub struct PendingRevocation {
 pub trait Rows: Send + Sync {
     /// All grants, to fill the cache at start.
     fn all(&self) -> BoxFuture<'_, Result<Vec<GrantRow>, RowsError>>;
-    /// Makes a grant, or replaces the one of the same (workload, user, provider, asked).
+    /// Makes a grant, or replaces the one of the same (workload, user, provider, client, asked, resources).
     fn put(&self, row: GrantRow) -> BoxFuture<'_, Result<(), RowsError>>;
     /// Replaces a grant if its generation is still `from`; false if it is not, or is gone.
     fn replace(&self, from: u64, row: GrantRow) -> BoxFuture<'_, Result<bool, RowsError>>;
+    /// Notes since when a grant of this generation is being renewed, or that it no longer is; false if its generation is
+    /// another, or it is gone.
+    fn renewing(
+        &self,
+        id: GrantId,
+        generation: u64,
+        since: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<bool, RowsError>>;
+    /// Removes a grant, of which the provider is not told. False if it is gone.
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<bool, RowsError>>;
     /// In one transaction: removes the grant and queues its revocation at the provider. False if it is gone.
     fn revoke(&self, id: GrantId, pending: PendingRevocation) -> BoxFuture<'_, Result<bool, RowsError>>;
     /// Revocations that are due.

@@ -3,6 +3,11 @@
 //! A refresh token may work only once (RFC 6749 §6, RFC 9700 §4.14.2). So a flight is a task of its own, which a caller
 //! that goes away does not stop; what the provider sent is durable before anybody uses it; and what could not be
 //! written is kept, sealed, to be written by the next flight instead of being asked for again.
+//!
+//! A host that dies between the provider's answer and that write loses the answer; nothing can be done about that, for the
+//! two are on two machines. What can be done is to know it: the row is marked, durably, before the request leaves. A
+//! provider that then no longer honours the refresh token has answered before, and the record says so instead of blaming
+//! the user or the provider. What follows is an honest "ask for consent again", never a token of somebody else's.
 
 use super::grants::{Parts, VaultError};
 use super::key::{Held, Place, VaultKey};
@@ -20,9 +25,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a caller with a token that is still valid waits for the next one.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a provider that failed is left alone while the token is still valid.
-const REST: Duration = Duration::from_secs(30);
+pub(super) const REST: Duration = Duration::from_secs(30);
 /// Renewed at least this long before the expiry.
 const AHEAD: Duration = Duration::from_secs(60);
 /// When the provider did not say how long a token lives.
@@ -42,13 +47,19 @@ pub(super) enum Age {
 }
 
 impl Age {
+    /// Of the token of a row.
+    pub(super) fn of(row: &GrantRow, renewable: bool, now: Timestamp) -> Self {
+        match row.expires_at {
+            Some(expires_at) => Self::within(row.updated_at, expires_at, renewable, now),
+            None if renewable && now >= row.updated_at.plus(ASSUMED) => Self::Due,
+            None => Self::Fresh,
+        }
+    }
+
     /// Due in the last fifth of its life or its last minute, whichever is longer, but not before half of it: a token
     /// of thirty seconds would be due at once otherwise.
-    pub(super) fn of(row: &GrantRow, renewable: bool, now: Timestamp) -> Self {
-        let Some(expires_at) = row.expires_at else {
-            return if renewable && now >= row.updated_at.plus(ASSUMED) { Self::Due } else { Self::Fresh };
-        };
-        let lifetime = expires_at.since(row.updated_at);
+    pub(super) fn within(since: Timestamp, expires_at: Timestamp, renewable: bool, now: Timestamp) -> Self {
+        let lifetime = expires_at.since(since);
         if now >= expires_at.minus(MARGIN.min(lifetime / 4)) {
             return Self::Over;
         }
@@ -133,7 +144,7 @@ impl Parts {
         let task = tokio::spawn(async move {
             let landing = Landing { parts, id };
             let result = landing.parts.refresh(&held, &who, &provider).await;
-            landing.parts.remember(id, &result);
+            landing.parts.remember(&held, &result);
             result
         });
         let flight = async move { task.await.unwrap_or(Err(VaultError::Stopped)) }.boxed().shared();
@@ -141,16 +152,22 @@ impl Parts {
         Some(flight)
     }
 
-    fn remember(&self, id: GrantId, result: &Result<(), VaultError>) {
+    fn remember(&self, held: &Held, result: &Result<(), VaultError>) {
+        let id = held.row.id;
         let mut state = self.flights.state();
-        match result {
-            Err(VaultError::Provider(_)) => {
-                state.resting.insert(id, self.clock.now().plus(REST));
+        let until = match result {
+            // It answered, so the refresh token is most likely spent. Showing it again would end the grant at a provider
+            // that watches for that, and the valid token with it: not before there is nothing left to lose.
+            Err(VaultError::Provider(error)) if matches!(**error, OAuthError::Unreadable(_)) => {
+                Some(held.row.expires_at.unwrap_or_else(|| self.clock.now().plus(ASSUMED)))
             }
-            _ => {
-                state.resting.remove(&id);
-            }
-        }
+            Err(VaultError::Provider(_)) => Some(self.clock.now().plus(REST)),
+            _ => None,
+        };
+        match until {
+            Some(until) => state.resting.insert(id, until),
+            None => state.resting.remove(&id),
+        };
     }
 
     /// Open, act, close. The record is durable before the refresh token leaves the vault.
@@ -166,7 +183,7 @@ impl Parts {
         attempt.close(match &result {
             Ok(lost) if lost.is_empty() => Outcome::allowed(),
             Ok(lost) => Outcome::allowed_with(format!("the provider no longer grants `{}`", lost.joined())),
-            Err(VaultError::GrantGone) => Outcome::refused("the provider no longer honours the grant; it was removed"),
+            Err(VaultError::GrantGone) => Outcome::refused(gone(held.row.renewing_since)),
             Err(error) => Outcome::failed(with_cause(error)),
         });
         result.map(|_| ())
@@ -179,23 +196,31 @@ impl Parts {
         held: &Arc<Held>,
         provider: &Arc<Provider>,
     ) -> Result<Scopes, VaultError> {
-        let written = attempt.written().await?;
-        let key = VaultKey::of(&self.account, written.binding(), &provider.name).ok_or(VaultError::Missing)?;
+        let key = VaultKey::of(&self.account, attempt.binding(), provider).ok_or(VaultError::Missing)?;
         let tokens = key.open(&self.sealer, held)?;
         let unsaved = self.flights.state().unsaved.get(&held.row.id).cloned();
         if let Some(next) = unsaved.filter(|next| next.row.generation == held.row.generation + 1) {
             return self.save(key.place(), held, next).await;
         }
         let Some(refresh) = tokens.refresh() else {
+            attempt.written().await?;
             self.remove_dead(key.place(), held).await?;
             return Err(VaultError::GrantGone);
         };
+        // One commit covers both.
+        let (written, marked) = tokio::join!(attempt.written(), self.mark(key.place(), held));
+        written?;
+        marked?;
         // Counted from before the request: the provider counted from some moment after.
         let now = self.clock.now();
-        match self.oauth.refresh(provider, Proofs::default(), &refresh).await {
+        let prover = self.prover_of(&tokens)?;
+        let workload = attempt.binding().workload();
+        let proofs = Proofs { workload: Some(&workload), dpop: prover.as_ref() };
+        match self.oauth.refresh(provider, proofs, &refresh).await {
             Ok(fresh) => {
                 // Many providers keep the refresh token and do not repeat it (RFC 6749 §6).
-                let next = Tokens::new(&fresh.access, Some(fresh.refresh.as_ref().unwrap_or(&refresh)));
+                let next = Some(fresh.refresh.as_ref().unwrap_or(&refresh));
+                let next = Tokens::of(&fresh, next, prover.as_ref().map(|prover| &**prover.key()))?;
                 let next = Arc::new(key.seal(&self.sealer, next_row(&held.row, &fresh, now), &next)?);
                 self.flights.state().unsaved.insert(held.row.id, next.clone());
                 let saved = self.save(key.place(), held, next).await;
@@ -208,8 +233,45 @@ impl Parts {
                 self.remove_dead(key.place(), held).await?;
                 Err(VaultError::GrantGone)
             }
-            Err(error) => Err(VaultError::Provider(Arc::new(error))),
+            Err(error) => {
+                if !matches!(error, OAuthError::Unreachable(_) | OAuthError::Unreadable(_)) {
+                    self.unmark(key.place(), held).await;
+                }
+                Err(VaultError::Provider(Arc::new(error)))
+            }
         }
+    }
+
+    /// Marks the row before a request leaves whose answer may get lost. A mark that is there stays: what it is about is
+    /// still not known.
+    async fn mark(&self, place: &Place, held: &Held) -> Result<(), VaultError> {
+        if held.row.renewing_since.is_some() {
+            return Ok(());
+        }
+        self.set_mark(place, held, Some(self.clock.now())).await
+    }
+
+    /// The provider said no, or was not asked: nothing is unknown.
+    async fn unmark(&self, place: &Place, held: &Held) {
+        if held.row.renewing_since.is_none()
+            && let Err(error) = self.set_mark(place, held, None).await
+        {
+            tracing::warn!(error = %with_cause(&error), grant = %held.row.id, "a grant stays marked as being renewed");
+        }
+    }
+
+    async fn set_mark(&self, place: &Place, held: &Held, since: Option<Timestamp>) -> Result<(), VaultError> {
+        let _turn = self.turn(place).await;
+        if !self.unchanged(held) {
+            return Err(VaultError::GrantGone);
+        }
+        if !self.rows.renewing(held.row.id, held.row.generation, since).await? {
+            self.cache.remove(held.row.id);
+            return Err(VaultError::GrantGone);
+        }
+        let row = GrantRow { renewing_since: since, ..held.row.clone() };
+        self.cache.put(place.clone(), Arc::new(Held::new(row)));
+        Ok(())
     }
 
     /// Makes the renewed row durable, then visible. It fails when the grant was revoked or given anew meanwhile: a
@@ -271,8 +333,20 @@ fn next_row(row: &GrantRow, fresh: &TokenSet, now: Timestamp) -> GrantRow {
         updated_at: now,
         expires_at: fresh.expires_in.map(|lifetime| now.plus(lifetime)),
         generation: row.generation + 1,
+        renewing_since: None,
         sealed: Vec::new(),
         ..row.clone()
+    }
+}
+
+/// Why a grant was removed.
+fn gone(renewing_since: Option<Timestamp>) -> String {
+    match renewing_since {
+        None => "the provider no longer honours the grant; it was removed".into(),
+        Some(since) => format!(
+            "the provider no longer honours the grant; it was removed. The answer to a renewal of {since} never arrived \
+             here, so the provider has most likely replaced the refresh token then"
+        ),
     }
 }
 
@@ -288,12 +362,15 @@ mod tests {
             workload: "spiffe://test/agent/calendar".into(),
             user: UserId { issuer: "https://idp.test".parse().unwrap(), subject: "alice".parse().unwrap() },
             provider: ProviderName::parse("calendar").unwrap(),
+            client: "attache at https://calendar.test/token".into(),
             asked: Scopes::default(),
+            resources: Vec::new(),
             granted: Scopes::default(),
             created_at: at,
             updated_at: at,
             expires_at: lifetime.map(|secs| at.plus(Duration::from_secs(secs))),
             generation: 1,
+            renewing_since: None,
             sealed: Vec::new(),
         }
     }

@@ -1,10 +1,11 @@
 //! Revoking: gone here first, and for good; then told to the provider (RFC 7009), now or as soon as it answers.
 
-use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError};
-use super::key::{Held, Place, RetiredKey};
+use super::grants::{Grant, GrantFilter, Parts, Vault, VaultError, agent_of};
+use super::key::{Held, Place, RetiredKey, client_of};
 use super::{GrantRow, PendingRevocation};
 use crate::audit::{Action, Actor, Outcome, codes, with_cause};
-use crate::ids::{GrantId, UserId};
+use crate::identity::Workload;
+use crate::ids::{AgentName, GrantId, UserId};
 use crate::oauth::{Proofs, Provider, Revoked};
 use crate::secret::Secret;
 use futures_util::StreamExt as _;
@@ -147,8 +148,8 @@ impl Parts {
             }
             false
         };
-        let Some(provider) = self.providers.oauth2(&row.provider) else {
-            return failed("the provider is no longer configured".into());
+        let Some(provider) = self.providers.oauth2(&row.provider).filter(|one| client_of(one) == row.client) else {
+            return failed("the provider is no longer configured as it was when the user agreed".into());
         };
         let held = Held::new(row.clone());
         match RetiredKey::of(&self.account, pending).open(&self.sealer, &held) {
@@ -167,7 +168,9 @@ impl Parts {
         if deed.written().await.is_err() {
             return false;
         }
-        let result = self.oauth.revoke(provider, Proofs::default(), token, hint).await;
+        let workload = self.workload_of(row);
+        let proofs = Proofs { workload: workload.as_ref(), dpop: None };
+        let result = self.oauth.revoke(provider, proofs, token, hint).await;
         let (told, outcome) = match &result {
             Ok(Revoked::Told) => (true, Outcome::allowed()),
             Ok(Revoked::NoEndpoint) => (true, Outcome::allowed_with("the provider has no revocation endpoint")),
@@ -175,6 +178,15 @@ impl Parts {
         };
         deed.close(outcome);
         told
+    }
+}
+
+impl Parts {
+    /// The workload of a row, for a provider that knows its clients by that; none that is gone or suspended.
+    fn workload_of(&self, row: &GrantRow) -> Option<Workload> {
+        let name = AgentName::parse(agent_of(&row.workload)).ok()?;
+        let agent = self.directory.resolve(&name).or_else(|_| self.directory.resolve_elsewhere(&name));
+        agent.ok().map(|agent| Workload::of(&agent))
     }
 }
 

@@ -1,5 +1,9 @@
-//! The plaintext of a row: an access token and, where the provider gave one, a refresh token.
+//! The plaintext of a row: an access token and, where the provider gave one, a refresh token; for tokens that are bound to a
+//! key (RFC 9449), that key.
 
+use crate::jose::DpopKey;
+use crate::oauth::{TokenSet, TokenType};
+use crate::seal::SealError;
 use crate::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -7,32 +11,50 @@ use zeroize::Zeroizing;
 pub(super) struct Tokens {
     plain: Secret,
     access: usize,
+    refresh: usize,
 }
 
-/// Version, length of the access token, both tokens one after the other. An empty refresh token is none.
-const VERSION: u8 = 1;
-const HEAD: usize = 5;
+/// Version, kind, length of the access token, length of the refresh token, then both and the key. What is empty is not
+/// there.
+const VERSION: u8 = 2;
+const HEAD: usize = 10;
+const BEARER: u8 = 0;
+const DPOP: u8 = 1;
 
 impl Tokens {
-    pub(super) fn new(access: &Secret, refresh: Option<&Secret>) -> Self {
+    /// Of an answer, with the refresh token that counts from now on, and the key that both may be bound to.
+    pub(super) fn of(answer: &TokenSet, refresh: Option<&Secret>, key: Option<&DpopKey>) -> Result<Self, SealError> {
+        let key = key.map(DpopKey::to_secret).transpose().map_err(|_| SealError::Failed)?;
+        Ok(Self::new(answer.token_type, &answer.access, refresh, key.as_ref()))
+    }
+
+    fn new(kind: TokenType, access: &Secret, refresh: Option<&Secret>, key: Option<&Secret>) -> Self {
         let refresh = refresh.map_or(&[][..], Secret::expose);
-        let mut plain = Zeroizing::new(Vec::with_capacity(HEAD + access.len() + refresh.len()));
+        let key = key.map_or(&[][..], Secret::expose);
+        let mut plain = Zeroizing::new(Vec::with_capacity(HEAD + access.len() + refresh.len() + key.len()));
         plain.push(VERSION);
+        plain.push(match kind {
+            TokenType::Bearer => BEARER,
+            TokenType::Dpop => DPOP,
+        });
         // Token replies are capped at 256 KiB.
         plain.extend_from_slice(&u32::try_from(access.len()).unwrap_or(u32::MAX).to_be_bytes());
+        plain.extend_from_slice(&u32::try_from(refresh.len()).unwrap_or(u32::MAX).to_be_bytes());
         plain.extend_from_slice(access.expose());
         plain.extend_from_slice(refresh);
-        Self { plain: Secret::new(std::mem::take(&mut *plain)), access: access.len() }
+        plain.extend_from_slice(key);
+        Self { plain: Secret::new(std::mem::take(&mut *plain)), access: access.len(), refresh: refresh.len() }
     }
 
     /// Reads what [`Tokens::plain`] gave; none for another form.
     pub(super) fn read(plain: Secret) -> Option<Self> {
-        let (&[version, a, b, c, d], rest) = plain.expose().split_first_chunk::<HEAD>()?;
+        let (&[version, kind, a, b, c, d, e, f, g, h], rest) = plain.expose().split_first_chunk::<HEAD>()?;
         let access = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-        if version != VERSION || access > rest.len() {
+        let refresh = usize::try_from(u32::from_be_bytes([e, f, g, h])).ok()?;
+        if version != VERSION || ![BEARER, DPOP].contains(&kind) || access.checked_add(refresh)? > rest.len() {
             return None;
         }
-        Some(Self { plain, access })
+        Some(Self { plain, access, refresh })
     }
 
     /// To be sealed.
@@ -40,17 +62,29 @@ impl Tokens {
         &self.plain
     }
 
+    /// How the access token is used.
+    pub(super) fn kind(&self) -> TokenType {
+        if self.plain.expose()[1] == DPOP { TokenType::Dpop } else { TokenType::Bearer }
+    }
+
     pub(super) fn access(&self) -> Secret {
         Secret::new(self.plain.expose()[HEAD..HEAD + self.access].to_vec())
     }
 
     pub(super) fn refresh(&self) -> Option<Secret> {
-        self.renewable().then(|| Secret::new(self.plain.expose()[HEAD + self.access..].to_vec()))
+        let at = HEAD + self.access;
+        self.renewable().then(|| Secret::new(self.plain.expose()[at..at + self.refresh].to_vec()))
+    }
+
+    /// The key that the tokens are bound to, as it serializes itself.
+    pub(super) fn key(&self) -> Option<Secret> {
+        let key = &self.plain.expose()[HEAD + self.access + self.refresh..];
+        (!key.is_empty()).then(|| Secret::new(key.to_vec()))
     }
 
     /// Whether there is a refresh token.
     pub(super) fn renewable(&self) -> bool {
-        self.plain.len() > HEAD + self.access
+        self.refresh > 0
     }
 }
 
@@ -60,15 +94,27 @@ mod tests {
 
     #[test]
     fn tokens_come_back_as_they_went_in() {
-        let (access, refresh) = (Secret::from_text("access".into()), Secret::from_text("refresh".into()));
-        for with in [None, Some(&refresh)] {
-            let tokens = Tokens::read(Secret::new(Tokens::new(&access, with).plain().expose().to_vec())).unwrap();
+        let [access, refresh, key] = ["access", "refresh", "key"].map(|text| Secret::from_text(text.into()));
+        for (with, bound) in [(None, None), (Some(&refresh), None), (None, Some(&key)), (Some(&refresh), Some(&key))] {
+            let kind = if bound.is_some() { TokenType::Dpop } else { TokenType::Bearer };
+            let plain = Tokens::new(kind, &access, with, bound).plain().expose().to_vec();
+            let tokens = Tokens::read(Secret::new(plain)).unwrap();
+            assert_eq!(tokens.kind(), kind);
             assert!(tokens.access().matches(&access));
             assert_eq!(tokens.renewable(), with.is_some());
             assert_eq!(tokens.refresh().is_some_and(|r| r.matches(&refresh)), with.is_some());
+            assert_eq!(tokens.key().is_some_and(|k| k.matches(&key)), bound.is_some());
         }
-        for bad in [&[][..], &[1, 0, 0, 0], &[2, 0, 0, 0, 0], &[1, 0, 0, 0, 9, b'x']] {
+        for bad in [
+            &[][..],
+            &[2, 0, 0],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 2, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'x'],
+        ] {
             assert!(Tokens::read(Secret::new(bad.to_vec())).is_none(), "{bad:?}");
         }
+        let most = [2, 0, 255, 255, 255, 255, 255, 255, 255, 255, b'x'];
+        assert!(Tokens::read(Secret::new(most.to_vec())).is_none());
     }
 }

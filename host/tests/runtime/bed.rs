@@ -173,7 +173,20 @@ impl Named {
 impl Broker for Named {
     fn acquire<'a>(&'a self, _: &'a WorkloadAccessToken, ask: Acquire) -> BoxFuture<'a, Result<Acquired, Refusal>> {
         let kind = match &ask.kind {
-            Kind::Oauth2 { scopes, flow, .. } => format!("{flow:?} {}", scopes.join(",")),
+            Kind::Oauth2 { scopes, flow, wishes } => {
+                let mut heard = format!("{flow:?} {}", scopes.join(","));
+                if !wishes.resources.is_empty() {
+                    let state = wishes.custom_state.as_deref().unwrap_or_default();
+                    heard += &format!(
+                        " at {} for {} with {:?} forced {} state {state}",
+                        wishes.resources.join(","),
+                        wishes.audiences.join(","),
+                        wishes.custom_parameters,
+                        wishes.force_authentication,
+                    );
+                }
+                heard
+            }
             Kind::ApiKey => "api key".into(),
         };
         self.hear(format!("acquire {} {kind}", ask.provider));
@@ -189,6 +202,7 @@ impl Broker for Named {
                 "insufficient" => Refusal::InsufficientScopes(vec![why]),
                 "not-configured" => Refusal::NotConfigured(why),
                 "provider-refused" => Refusal::ProviderRefused(why),
+                "sign-in" => Refusal::SignInRequired(why),
                 "unavailable" => Refusal::Unavailable(why),
                 "invalid-request" => Refusal::InvalidRequest(why),
                 "not-bound" => Refusal::NotBound,

@@ -65,12 +65,22 @@ async fn a_credential_is_a_handle_with_facts() {
 }
 
 #[tokio::test]
+async fn what_a_guest_wishes_besides_reaches_the_broker_as_it_is() {
+    let bed = Bed::patient();
+    let wishes = "resource=urn:a&resource=urn:b&audience=c&parameter=prompt:login&parameter=x:&force=yes&state=s%20t";
+    bed.text(&format!("/acquire?provider=facts&flow=machine&scope=x&{wishes}")).await;
+    let heard = "at urn:a,urn:b for c with [(\"prompt\", \"login\"), (\"x\", \"\")] forced true state s t";
+    assert!(bed.broker.heard(&format!("acquire facts MachineToMachine x {heard}")));
+}
+
+#[tokio::test]
 async fn every_refusal_reaches_the_guest_as_its_own_error() {
     let cases = [
         ("denied", "Error::Denied(\"denied\")"),
         ("insufficient", "Error::InsufficientScopes([\"insufficient\"])"),
         ("not-configured", "Error::NotConfigured(\"not-configured\")"),
         ("provider-refused", "Error::ProviderRefused(\"provider-refused\")"),
+        ("sign-in", "Error::SignInRequired(\"sign-in\")"),
         ("unavailable", "Error::Unavailable(\"unavailable\")"),
         ("invalid-request", "Error::InvalidRequest(\"invalid-request\")"),
         ("not-bound", "Error::Unavailable(\"this invocation has ended\")"),

@@ -10,14 +10,18 @@ pub mod third_party;
 use attache::audit::{Attempt, Record, Trail};
 use attache::clock::{Clock, Timestamp};
 use attache::consent::{Consents, Landing};
-use attache::directory::{BoundProvider, Deployment, Directory, Terms};
+use attache::directory::{BoundProvider, Deployment, Directory, NewWorkload, Tags, Terms};
+use attache::egress::{Destinations, Placement};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
 use attache::ids::*;
-use attache::oauth::{ClientAuthentication, Endpoints, OAuth, Provider, Server, TokenSet, TokenType};
-use attache::providers::{CredentialProvider, Providers};
+use attache::oauth::{
+    ActorToken, ClientAuthentication, ConsentBy, Delegation, Endpoints, OAuth, OnBehalfOf, Provider, Server, TokenSet,
+    TokenType, token_types,
+};
+use attache::providers::{ApiKeyProvider, CredentialProvider, Providers, SecretFile, SecretSource};
 use attache::seal::{KeyRing, Sealer};
 use attache::secret::Secret;
-use attache::vault::{Token, Vault, VaultError};
+use attache::vault::{Mint, Token, Vault, VaultError, VaultParts, Wanted};
 use issuer::{TestIssuer, bearer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +31,9 @@ use third_party::ThirdParty;
 
 pub const ISSUER: &str = "https://idp.example";
 pub const AUDIENCE: &str = "attache";
+/// `orders` exchanges users' tokens, naming nobody as the actor; `orders-own` names the agent's own token, `orders-jwt` a JWT of
+/// the host's. `tv` asks its users on another device. `weather` has an API key.
+pub const PROVIDERS: [&str; 7] = ["google", "slack", "orders", "orders-own", "orders-jwt", "tv", "weather"];
 pub const RETURN_URL: &str = "https://app.example/done?from=attache";
 
 pub struct Bench {
@@ -49,7 +56,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Agents `calendar` and `rogue`, providers `google` and `slack` (one third party under two names).
+    /// Agents `calendar` and `rogue`, a workload `elsewhere`, and one third party under many names: [`PROVIDERS`].
     pub async fn new() -> Self {
         let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
         let folder = tempfile::tempdir().unwrap();
@@ -60,8 +67,10 @@ impl Bench {
         let trail = Trail::new(journal.clone(), trust_domain.host("0123"), clock.clone());
         let bound =
             |name: &str| BoundProvider { provider: ProviderName::parse(name).unwrap(), scopes: scopes("read write") };
-        let terms = Terms { providers: vec![bound("google"), bound("slack")], ..Terms::default() };
-        let terms = HashMap::from([(AgentName::parse("calendar").unwrap(), Arc::new(terms))]);
+        let terms = Terms { providers: PROVIDERS.map(bound).into(), reveal: true, ..Terms::default() };
+        let terms = HashMap::from(
+            ["calendar", "elsewhere"].map(|name| (AgentName::parse(name).unwrap(), Arc::new(terms.clone()))),
+        );
         let directory = Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms.into(), clock.clone())
             .await
             .unwrap();
@@ -75,23 +84,17 @@ impl Bench {
             };
             directory.deploy(deployment).await.ok().unwrap();
         }
+        directory.create(elsewhere()).await.ok().unwrap();
         let saas = ThirdParty::start().await;
-        let providers = Providers::configured(["google", "slack"].map(|name| saas.provider(name)));
+        let key = folder.path().join("weather.key");
+        std::fs::write(&key, "the-first-weather-key").unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let providers = Providers::configured(PROVIDERS.map(|name| saas.provider(name, &key)));
         let client = attache::egress::Client::new(&attache::egress::ClientConfig::development()).ok().unwrap();
         let oauth = OAuth::new(client, workload_issuer(), clock.clone());
         let (rows, sessions) = (Arc::new(MemoryRows::default()), Arc::new(MemorySessions::default()));
-        let vault = load(&rows, &sealer, &oauth, &providers, &trail, &clock).await.unwrap();
-        let consents = Consents::new(
-            sessions.clone(),
-            sealer.clone(),
-            vault.clone(),
-            oauth.clone(),
-            Arc::clone(&providers),
-            directory.clone(),
-            trail.clone(),
-            "https://attache.example/".parse().unwrap(),
-            clock.clone(),
-        );
+        let vault = load(&rows, &sealer, &oauth, &providers, &directory, &trail, &clock).await.unwrap();
+        let consents = consents_of(&sessions, &sealer, &vault, &oauth, &providers, &directory, &trail, &clock);
         let issuer = TestIssuer::new(ISSUER);
         let verifier = Verifier::new(issuer.documents(), clock.clone());
         let mut rule = IssuerRule::new(Issuer::parse(ISSUER).unwrap());
@@ -130,6 +133,27 @@ impl Bench {
         }
     }
 
+    /// A workload that runs elsewhere, for this user or for nobody.
+    pub async fn bind_elsewhere(&self, user: Option<&str>) -> Arc<Binding> {
+        let agent = self.directory.resolve_elsewhere(&AgentName::parse("elsewhere").unwrap()).ok().unwrap();
+        let user = match user {
+            Some(name) => Some(self.user(name).await.into()),
+            None => None,
+        };
+        Binding::bind(agent, user, SessionId::random(), self.trail.host())
+    }
+
+    /// An agent that was invoked for itself.
+    pub fn bind_alone(&self, agent: &str) -> Arc<Binding> {
+        let agent = self.directory.resolve(&AgentName::parse(agent).unwrap()).ok().unwrap();
+        Binding::bind(agent, None, SessionId::random(), self.trail.host())
+    }
+
+    /// The file of the key of `weather`.
+    pub fn weather_key(&self) -> std::path::PathBuf {
+        self.folder.path().join("weather.key")
+    }
+
     pub async fn bind(&self, agent: &str, user: &str) -> Arc<Binding> {
         let agent = self.directory.resolve(&AgentName::parse(agent).unwrap()).ok().unwrap();
         Binding::bind(agent, Some(self.user(user).await.into()), SessionId::random(), self.trail.host())
@@ -146,13 +170,31 @@ impl Bench {
     }
 
     /// Keeps tokens as a consent would.
-    pub async fn keep(&self, who: &Arc<Binding>, provider: &str, asked: &Scopes, tokens: TokenSet) -> GrantId {
+    pub async fn keep(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        asked: impl Into<Wanted>,
+        tokens: TokenSet,
+    ) -> GrantId {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        self.vault.keep(&written, &self.provider(provider), asked, tokens).await.unwrap()
+        self.vault.keep(&written, &self.provider(provider), &asked.into(), tokens, None).await.unwrap()
     }
 
-    pub async fn token(&self, who: &Arc<Binding>, provider: &str, wanted: &Scopes) -> Result<Token, VaultError> {
+    /// A token that nobody is asked for.
+    pub async fn minted(&self, who: &Arc<Binding>, provider: &str, mint: &Mint) -> Result<Token, VaultError> {
+        let attempt = self.attempt(who);
+        let written = attempt.written().await.unwrap();
+        self.vault.minted(&written, &self.provider(provider), mint).await
+    }
+
+    pub async fn token(
+        &self,
+        who: &Arc<Binding>,
+        provider: &str,
+        wanted: impl Into<Wanted>,
+    ) -> Result<Token, VaultError> {
         self.token_of(&self.vault, who, provider, wanted).await
     }
 
@@ -161,16 +203,38 @@ impl Bench {
         vault: &Vault,
         who: &Arc<Binding>,
         provider: &str,
-        wanted: &Scopes,
+        wanted: impl Into<Wanted>,
     ) -> Result<Token, VaultError> {
         let attempt = self.attempt(who);
         let written = attempt.written().await.unwrap();
-        vault.token(&written, &self.provider(provider), wanted).await
+        vault.token(&written, &self.provider(provider), &wanted.into()).await
+    }
+
+    /// Consents of a host that starts anew on the same sessions.
+    pub fn restarted_consents(&self) -> Arc<Consents> {
+        consents_of(
+            &self.sessions,
+            &self.sealer,
+            &self.vault,
+            &self.oauth,
+            &self.providers,
+            &self.directory,
+            &self.trail,
+            &self.clock,
+        )
+    }
+
+    /// Deletes the workload `elsewhere`, and makes another of that name.
+    pub async fn remake_elsewhere(&self) {
+        let name = AgentName::parse("elsewhere").unwrap();
+        let retired = self.directory.retire(&name).await.ok().unwrap();
+        self.directory.remove(retired).await.ok().unwrap();
+        self.directory.create(elsewhere()).await.ok().unwrap();
     }
 
     /// A host that starts anew on the same rows.
     pub async fn restart(&self) -> Result<Arc<Vault>, VaultError> {
-        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.trail, &self.clock).await
+        load(&self.rows, &self.sealer, &self.oauth, &self.providers, &self.directory, &self.trail, &self.clock).await
     }
 
     pub fn records(&self, action: &str) -> Vec<Record> {
@@ -184,24 +248,62 @@ impl Bench {
     }
 }
 
+/// A workload that runs elsewhere.
+fn elsewhere() -> NewWorkload {
+    NewWorkload {
+        name: AgentName::parse("elsewhere").unwrap(),
+        publisher: "somebody".into(),
+        by: "operator".into(),
+        allowed_return_urls: vec![RETURN_URL.into()],
+        tags: Tags::default(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one of each room")]
+fn consents_of(
+    sessions: &Arc<MemorySessions>,
+    sealer: &Arc<Sealer>,
+    vault: &Arc<Vault>,
+    oauth: &Arc<OAuth>,
+    providers: &Arc<Providers>,
+    directory: &Arc<Directory>,
+    trail: &Trail,
+    clock: &Clock,
+) -> Arc<Consents> {
+    Consents::new(
+        sessions.clone(),
+        sealer.clone(),
+        vault.clone(),
+        oauth.clone(),
+        Arc::clone(providers),
+        directory.clone(),
+        trail.clone(),
+        "https://attache.example/".parse().unwrap(),
+        clock.clone(),
+    )
+}
+
 async fn load(
     rows: &Arc<MemoryRows>,
     sealer: &Arc<Sealer>,
     oauth: &Arc<OAuth>,
     providers: &Arc<Providers>,
+    directory: &Arc<Directory>,
     trail: &Trail,
     clock: &Clock,
 ) -> Result<Arc<Vault>, VaultError> {
-    Vault::load(
-        rows.clone(),
-        sealer.clone(),
-        oauth.clone(),
-        providers.clone(),
-        trail.clone(),
-        Account::parse("test").unwrap(),
-        clock.clone(),
-    )
-    .await
+    let parts = VaultParts {
+        rows: rows.clone(),
+        sealer: sealer.clone(),
+        oauth: oauth.clone(),
+        issuer: workload_issuer(),
+        providers: providers.clone(),
+        directory: directory.clone(),
+        trail: trail.clone(),
+        account: Account::parse("test").unwrap(),
+        clock: clock.clone(),
+    };
+    Vault::load(parts).await
 }
 
 pub fn scopes(text: &str) -> Scopes {
@@ -242,21 +344,45 @@ pub fn query(url: &url::Url, name: &str) -> String {
 
 pub fn session_uri(landing: &Landing) -> ConsentId {
     let Landing::ReturnToApp { url } = landing else { panic!("{landing:?}") };
-    ConsentId::from_session_uri(&query(url, "session_uri")).unwrap()
+    ConsentId::from_session_uri(&query(url, "session_id")).unwrap()
 }
 
 impl ThirdParty {
-    pub fn provider(&self, name: &str) -> CredentialProvider {
-        let name = ProviderName::parse(name).unwrap();
+    pub fn provider(&self, which: &str, key: &std::path::Path) -> CredentialProvider {
+        let name = ProviderName::parse(which).unwrap();
+        let destinations = Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap();
+        if which == "weather" {
+            let source = SecretSource::File(SecretFile::new(key.to_owned(), None));
+            let placement = Placement::header("x-weather-key", "").ok().unwrap();
+            let provider = ApiKeyProvider::new(name, source, placement, destinations);
+            return CredentialProvider::ApiKey(Arc::new(provider));
+        }
+        let actor = match which {
+            "orders" => Some(ActorToken::None),
+            "orders-own" => Some(ActorToken::MachineToMachine { scopes: scopes("act") }),
+            "orders-jwt" => Some(ActorToken::WorkloadJwt { audience: None }),
+            _ => None,
+        };
+        let on_behalf_of = actor.map(|actor| OnBehalfOf {
+            grant: Delegation::TokenExchange,
+            actor,
+            subject_token_type: token_types::JWT.into(),
+            requested_token_type: None,
+            client_authentication: None,
+        });
+        let consent = if which == "tv" { ConsentBy::Device } else { ConsentBy::Browser };
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
         let server = Server {
             issuer: Some(Issuer::parse(&self.url).unwrap()),
             revocation: Some(url("/revoke")),
+            device_authorization: Some(url("/device")),
             ..Server::new(Some(url("/authorize")), url("/token"))
         };
         let authentication = ClientAuthentication::Post(Arc::new(Secret::from_text("secret".into())));
         let provider = Provider {
-            destinations: attache::egress::Destinations::parse([format!("{}/api/", self.url).as_str()]).ok().unwrap(),
+            destinations,
+            on_behalf_of,
+            consent,
             ..Provider::new(name, Endpoints::Static(Arc::new(server)), "attache", authentication)
         };
         CredentialProvider::Oauth2(Arc::new(provider))

@@ -8,7 +8,7 @@ use attache::ids::{AgentName, ConsentId, GrantId};
 use attache::vault::{GrantRow, PendingRevocation, Rows, RowsError};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[derive(Default)]
 pub struct MemoryJournal {
@@ -68,11 +68,47 @@ pub struct MemoryRows {
     pub queue: Mutex<Vec<PendingRevocation>>,
     /// Every write fails.
     pub broken: AtomicBool,
+    /// What becomes of one kind of write.
+    pub fault: Mutex<Option<(&'static str, Fault)>>,
+    /// How often a fault struck.
+    pub struck: AtomicUsize,
+}
+
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails, and nothing is changed.
+    Fails,
+    /// The host dies before it: nothing is changed, and nobody hears of it.
+    DiesBefore,
+    /// The host dies after it: it is durable, and nobody hears of it.
+    DiesAfter,
 }
 
 impl MemoryRows {
-    fn check(&self) -> Result<(), RowsError> {
-        if self.broken.load(Ordering::SeqCst) { Err(RowsError("broken".into())) } else { Ok(()) }
+    /// A write of this kind.
+    async fn write<T>(
+        &self,
+        kind: &'static str,
+        change: impl FnOnce(&mut Vec<GrantRow>, &mut Vec<PendingRevocation>) -> T,
+    ) -> Result<T, RowsError> {
+        let fault = self.fault.lock().unwrap().filter(|(at, _)| *at == kind).map(|(_, fault)| fault);
+        if fault.is_some() {
+            self.struck.fetch_add(1, Ordering::SeqCst);
+        }
+        match fault {
+            Some(Fault::Fails) => return Err(RowsError("broken".into())),
+            Some(Fault::DiesBefore) => return std::future::pending().await,
+            _ => {}
+        }
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(RowsError("broken".into()));
+        }
+        let done = change(&mut self.rows.lock().unwrap(), &mut self.queue.lock().unwrap());
+        match fault {
+            Some(Fault::DiesAfter) => std::future::pending().await,
+            _ => Ok(done),
+        }
     }
 }
 
@@ -81,42 +117,53 @@ impl Rows for MemoryRows {
         async { Ok(self.rows.lock().unwrap().clone()) }.boxed()
     }
     fn put(&self, row: GrantRow) -> BoxFuture<'_, Result<(), RowsError>> {
-        async move {
-            self.check()?;
-            let mut rows = self.rows.lock().unwrap();
-            let key =
-                |row: &GrantRow| (row.workload.clone(), row.user.clone(), row.provider.clone(), row.asked.clone());
+        let key = |row: &GrantRow| {
+            (
+                row.workload.clone(),
+                row.user.clone(),
+                row.provider.clone(),
+                row.client.clone(),
+                row.asked.clone(),
+                row.resources.clone(),
+            )
+        };
+        let put = move |rows: &mut Vec<GrantRow>, _: &mut Vec<_>| {
             rows.retain(|other| key(other) != key(&row));
             rows.push(row);
-            Ok(())
-        }
-        .boxed()
+        };
+        self.write("put", put).boxed()
     }
     fn replace(&self, from: u64, row: GrantRow) -> BoxFuture<'_, Result<bool, RowsError>> {
-        async move {
-            self.check()?;
-            let mut rows = self.rows.lock().unwrap();
-            let Some(old) = rows.iter_mut().find(|old| old.id == row.id && old.generation == from) else {
-                return Ok(false);
-            };
-            *old = row;
-            Ok(true)
-        }
-        .boxed()
+        let replace = move |rows: &mut Vec<GrantRow>, _: &mut Vec<_>| {
+            let old = rows.iter_mut().find(|old| old.id == row.id && old.generation == from);
+            old.map(|old| *old = row).is_some()
+        };
+        self.write("replace", replace).boxed()
+    }
+    fn renewing(
+        &self,
+        id: GrantId,
+        generation: u64,
+        since: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<bool, RowsError>> {
+        let mark = move |rows: &mut Vec<GrantRow>, _: &mut Vec<_>| {
+            let row = rows.iter_mut().find(|row| row.id == id && row.generation == generation);
+            row.map(|row| row.renewing_since = since).is_some()
+        };
+        self.write("renewing", mark).boxed()
+    }
+    fn remove(&self, id: GrantId) -> BoxFuture<'_, Result<bool, RowsError>> {
+        self.write("remove", move |rows, _| rows.extract_if(.., |row| row.id == id).count() == 1).boxed()
     }
     fn revoke(&self, id: GrantId, pending: PendingRevocation) -> BoxFuture<'_, Result<bool, RowsError>> {
-        async move {
-            self.check()?;
-            let mut rows = self.rows.lock().unwrap();
-            let before = rows.len();
-            rows.retain(|row| row.id != id);
-            if rows.len() == before {
-                return Ok(false);
+        let revoke = move |rows: &mut Vec<GrantRow>, queue: &mut Vec<_>| {
+            let there = rows.extract_if(.., |row| row.id == id).count() == 1;
+            if there {
+                queue.push(pending);
             }
-            self.queue.lock().unwrap().push(pending);
-            Ok(true)
-        }
-        .boxed()
+            there
+        };
+        self.write("revoke", revoke).boxed()
     }
     fn due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<PendingRevocation>, RowsError>> {
         async move { Ok(self.queue.lock().unwrap().iter().filter(|p| p.next_at <= now).cloned().collect()) }.boxed()
@@ -127,20 +174,15 @@ impl Rows for MemoryRows {
         attempts: u32,
         next_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), RowsError>> {
-        async move {
-            self.check()?;
-            let mut queue = self.queue.lock().unwrap();
-            match next_at {
-                None => queue.retain(|pending| pending.grant != id),
-                Some(next_at) => {
-                    for pending in queue.iter_mut().filter(|pending| pending.grant == id) {
-                        (pending.attempts, pending.next_at) = (attempts, next_at);
-                    }
+        let reschedule = move |_: &mut Vec<GrantRow>, queue: &mut Vec<PendingRevocation>| match next_at {
+            None => queue.retain(|pending| pending.grant != id),
+            Some(next_at) => {
+                for pending in queue.iter_mut().filter(|pending| pending.grant == id) {
+                    (pending.attempts, pending.next_at) = (attempts, next_at);
                 }
             }
-            Ok(())
-        }
-        .boxed()
+        };
+        self.write("reschedule", reschedule).boxed()
     }
 }
 

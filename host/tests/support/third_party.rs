@@ -6,10 +6,19 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
+
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// What the user at the other device does.
+pub enum Decision {
+    Granted,
+    Says(&'static str),
+}
 
 pub struct ThirdParty {
     pub url: String,
@@ -24,6 +33,13 @@ pub struct Behaviour {
     pub gated: AtomicBool,
     pub exchanges: AtomicUsize,
     pub refreshes: AtomicUsize,
+    /// Tokens of the client's own, and those that others were exchanged for.
+    pub mints: AtomicUsize,
+    /// Every token request, pair by pair.
+    pub asked: Mutex<Vec<Vec<(String, String)>>>,
+    /// What a device is told next; `authorization_pending` when nothing is left.
+    pub decisions: Mutex<VecDeque<Decision>>,
+    pub device_polls: AtomicUsize,
     /// Refresh replies carry no refresh token.
     pub keep_refresh: AtomicBool,
     /// What token replies say of scopes and expiry.
@@ -32,6 +48,8 @@ pub struct Behaviour {
     pub revoked: Mutex<Vec<(String, String)>>,
     /// What the `authorization` header said at the API.
     pub calls: Mutex<Vec<String>>,
+    /// What the `x-weather-key` header said there.
+    pub keys: Mutex<Vec<String>>,
     live: Mutex<HashSet<String>>,
     codes: Mutex<HashMap<String, (String, String)>>,
 }
@@ -44,11 +62,16 @@ impl ThirdParty {
             gated: AtomicBool::new(false),
             exchanges: AtomicUsize::new(0),
             refreshes: AtomicUsize::new(0),
+            mints: AtomicUsize::new(0),
+            asked: Mutex::default(),
+            decisions: Mutex::default(),
+            device_polls: AtomicUsize::new(0),
             keep_refresh: AtomicBool::new(false),
             scope: Mutex::new(None),
             expires_in: Mutex::new(Some(json!(3600))),
             revoked: Mutex::default(),
             calls: Mutex::default(),
+            keys: Mutex::default(),
             live: Mutex::default(),
             codes: Mutex::default(),
         });
@@ -57,6 +80,7 @@ impl ThirdParty {
         let app = Router::new()
             .route("/token", post(token))
             .route("/revoke", post(revoke))
+            .route("/device", post(device))
             .route("/api/{*rest}", get(api))
             .with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -80,6 +104,17 @@ impl ThirdParty {
 
     pub fn refreshes(&self) -> usize {
         self.state.refreshes.load(Ordering::SeqCst)
+    }
+
+    pub fn mints(&self) -> usize {
+        self.state.mints.load(Ordering::SeqCst)
+    }
+
+    /// The values of one parameter of the last token request.
+    pub fn asked(&self, name: &str) -> Vec<String> {
+        let all = self.state.asked.lock().unwrap();
+        let last = all.last().into_iter().flatten();
+        last.filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
     pub fn exchanges(&self) -> usize {
@@ -107,11 +142,15 @@ impl ThirdParty {
 
 async fn token(
     State(state): State<Arc<Behaviour>>,
-    Form(form): Form<HashMap<String, String>>,
+    Form(pairs): Form<Vec<(String, String)>>,
 ) -> (StatusCode, Json<Value>) {
+    state.asked.lock().unwrap().push(pairs.clone());
+    let form: HashMap<String, String> = pairs.into_iter().collect();
     let serial = match form["grant_type"].as_str() {
         "authorization_code" => format!("x{}", state.exchanges.fetch_add(1, Ordering::SeqCst)),
-        _ => format!("r{}", state.refreshes.fetch_add(1, Ordering::SeqCst)),
+        "refresh_token" => format!("r{}", state.refreshes.fetch_add(1, Ordering::SeqCst)),
+        DEVICE_CODE => format!("d{}", state.device_polls.fetch_add(1, Ordering::SeqCst)),
+        _ => format!("m{}", state.mints.fetch_add(1, Ordering::SeqCst)),
     };
     if state.down.load(Ordering::SeqCst) {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "temporarily_unavailable" })));
@@ -125,6 +164,13 @@ async fn token(
             let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest);
             state.codes.lock().unwrap().remove(&form["code"]) == Some((challenge, form["redirect_uri"].clone()))
         }
+        "client_credentials" => true,
+        TOKEN_EXCHANGE => form.contains_key("subject_token"),
+        DEVICE_CODE => match state.decisions.lock().unwrap().pop_front() {
+            Some(Decision::Granted) => form["device_code"] == "the-device-code",
+            Some(Decision::Says(error)) => return (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))),
+            None => return (StatusCode::BAD_REQUEST, Json(json!({ "error": "authorization_pending" }))),
+        },
         _ if state.keep_refresh.load(Ordering::SeqCst) => state.live.lock().unwrap().contains(&form["refresh_token"]),
         _ => state.live.lock().unwrap().remove(&form["refresh_token"]),
     };
@@ -132,7 +178,11 @@ async fn token(
         return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
     }
     let mut reply = json!({ "access_token": format!("access-{serial}"), "token_type": "bearer" });
-    if !(form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst)) {
+    let mints = [TOKEN_EXCHANGE, "client_credentials"].contains(&&*form["grant_type"]);
+    if form["grant_type"] == TOKEN_EXCHANGE {
+        reply["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token".into();
+    }
+    if !mints && !(form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst)) {
         let refresh = format!("refresh-{serial}");
         state.live.lock().unwrap().insert(refresh.clone());
         reply["refresh_token"] = refresh.into();
@@ -146,8 +196,27 @@ async fn token(
     (StatusCode::OK, Json(reply))
 }
 
+/// RFC 8628 §3.2.
+async fn device(State(state): State<Arc<Behaviour>>) -> (StatusCode, Json<Value>) {
+    if state.down.load(Ordering::SeqCst) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "temporarily_unavailable" })));
+    }
+    let reply = json!({
+        "device_code": "the-device-code",
+        "user_code": "WDJB-MJHT",
+        "verification_uri": "https://saas.example/device",
+        "verification_uri_complete": "https://saas.example/device?user_code=WDJB-MJHT",
+        "expires_in": 300,
+        "interval": 5,
+    });
+    (StatusCode::OK, Json(reply))
+}
+
 async fn api(State(state): State<Arc<Behaviour>>, headers: HeaderMap) -> StatusCode {
     let said = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(key) = headers.get("x-weather-key") {
+        state.keys.lock().unwrap().push(key.to_str().unwrap().to_owned());
+    }
     state.calls.lock().unwrap().push(said.to_owned());
     StatusCode::OK
 }

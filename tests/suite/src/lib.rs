@@ -2,6 +2,8 @@
 
 pub mod browser;
 pub mod call;
+pub mod clients;
+pub mod glewlwyd;
 pub mod host;
 pub mod html;
 pub mod issuer;

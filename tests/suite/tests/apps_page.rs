@@ -53,7 +53,7 @@ async fn at_the_apps_page(link: &str, user: &str) -> Result<String> {
     let page = browser.get(link).await?;
     let page = browser.as_user(page, user).await?;
     ensure!(page.url.as_str().starts_with(BACK), "the browser is back at the app: {} {}", page.url, page.body);
-    page.parameter("session_uri").context("a session URI")
+    page.parameter("session_id").context("a session URI")
 }
 
 async fn complete(world: &World, session: &str, token: &str) -> Result<suite::call::Reply> {

@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["store"],
     &["config"],
     &["wiring"],
+    &["operations"],
     &["http"],
     &["cli", "dev"],
 ];
@@ -47,9 +48,11 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("wasmtime", &["runtime"]),
     ("wasmtime_wasi", &["runtime"]),
     ("wasmtime_wasi_http", &["runtime"]),
+    ("regex", &["http"]),
     ("axum", &["http", "dev"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["identity"]),
+    ("cryptoki", &["jose"]),
     // `attache invoke` is an app's client: it reaches a host on any network, where `egress` would not.
     ("hyper_rustls", &["egress", "cli"]),
     ("anyhow", &["cli", "dev", "main"]),

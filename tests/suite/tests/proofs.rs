@@ -5,6 +5,7 @@
 //! against the library that this test was linked with; `honest.rs` shows that this works at all. (`trybuild` would
 //! build the whole dependency tree a second time.)
 
+use attache::access::{Caller, MadeKey, Permitted};
 use attache::audit::Written;
 use attache::directory::{RegisteredAgent, Retired};
 use attache::identity::{AssertedUser, Bearer, Binding, Live, PresentedWat, VerifiedUser, WorkloadAccessToken};
@@ -34,6 +35,9 @@ never!(WorkloadAccessToken: std::fmt::Debug, std::fmt::Display, AsRef<[u8]>, Int
 never!(PresentedWat: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::fmt::Debug);
 never!(PresentedWat: From<WorkloadAccessToken>, Into<WorkloadAccessToken>, AsRef<[u8]>, std::ops::Deref);
 never!(Retired: Clone, Copy, Default, serde::de::DeserializeOwned, std::ops::DerefMut);
+never!(Caller: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::ops::DerefMut);
+never!(Permitted: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, std::ops::DerefMut);
+never!(MadeKey: Clone, Copy, std::fmt::Debug, std::fmt::Display, serde::Serialize);
 never!(Live: Clone, Copy, Default, serde::de::DeserializeOwned);
 never!(Secret: Clone, Copy, Default, serde::de::DeserializeOwned, serde::Serialize, PartialEq, std::hash::Hash);
 never!(Secret: std::fmt::Debug, std::fmt::Display, std::fmt::LowerHex, AsRef<[u8]>, AsRef<str>, Into<Vec<u8>>, std::ops::Deref);

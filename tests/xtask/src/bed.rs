@@ -1,6 +1,6 @@
 //! The test bed's parts, from npm, exactly as its lock file says, into `.cache/testbed`.
 
-use crate::run;
+use crate::{debian, run};
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
 
@@ -44,35 +44,20 @@ pub(crate) fn install() -> Result<()> {
 /// npm, from Debian's packages where it is missing and they can be had.
 fn npm() -> Result<()> {
     ensure!(
-        present("npm"),
+        debian::program("npm"),
         "npm is missing, and the test bed (a real OpenID provider) comes from there; install Node.js with npm"
     );
     Ok(())
 }
 
-/// Whether there is a Chromium for the tests that need a real browser, from Debian's packages where it is missing.
+/// Whether there is a Chromium for the tests that need a real browser.
 pub(crate) fn browser() -> bool {
-    present("chromium")
+    debian::program("chromium")
 }
 
-/// Whether this program works, after an attempt to install Debian's package of its name if it does not.
-fn present(program: &str) -> bool {
-    let there = || run::command(program).args(["--version"]).works();
-    if there() {
-        return true;
-    }
-    let root = run::command("id").args(["-u"]).output().is_some_and(|id| id == "0");
-    if root && run::command("apt-get").args(["--version"]).works() {
-        eprintln!("    {program} is missing; installing it from Debian's packages");
-        // A list that cannot be renewed may still do.
-        let _ = run::command("apt-get").args(["update", "-qq"]).done_quietly("renewing Debian's package list", "");
-        let installed = run::command("apt-get")
-            .args(["install", "-y", "-qq", "--no-install-recommends", program])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .done_quietly(&format!("installing {program}"), "Debian's package cannot be installed");
-        if let Err(error) = installed {
-            eprintln!("    {error:#}");
-        }
-    }
-    there()
+/// Whether there is a second OpenID provider, by other people and in another language. Its database is made by `sqlite3`.
+pub(crate) fn glewlwyd() -> bool {
+    debian::present("glewlwyd", &["glewlwyd", "sqlite3"], || {
+        ["glewlwyd", "sqlite3"].into_iter().all(|program| run::command(program).args(["--version"]).works())
+    })
 }

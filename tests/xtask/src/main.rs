@@ -1,6 +1,8 @@
 //! Development commands: `cargo xtask …`. Uses std and anyhow only, for it is the first thing that a newcomer compiles.
 
 mod bed;
+mod clients;
+mod debian;
 mod guests;
 mod run;
 mod suite;
@@ -19,9 +21,9 @@ Development commands
   cargo xtask up       starts a host and its test bed, and leaves them running; prints an env file
   cargo xtask down     stops them
   cargo xtask guests   builds the agents, for wasm32-wasip2
-  cargo xtask install  installs the test bed (from npm, into `.cache`)
+  cargo xtask install  installs the test bed (from npm) and the official clients (from PyPI), into `.cache`
 
-What is needed besides Rust: a C compiler, and npm for the test bed.
+What is needed besides Rust: a C compiler, npm for the test bed, and Python for the clients.
 ";
 
 fn main() -> ExitCode {
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         Some("up") => up::up(),
         Some("down") => up::down(),
         Some("guests") => guests::build().map(drop),
-        Some("install") => bed::install(),
+        Some("install") => bed::install().and_then(|()| clients::install()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())

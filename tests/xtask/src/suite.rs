@@ -1,6 +1,6 @@
 //! Every check there is, in the order in which it fails soonest.
 
-use crate::{bed, guests, run};
+use crate::{bed, clients, guests, run};
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
@@ -28,6 +28,19 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
             "`chromium` is missing and was not installed; `apt-get install chromium`",
             &mut skipped,
         );
+    }
+
+    if !bed::glewlwyd() {
+        skip(
+            "a second OpenID provider",
+            "`glewlwyd` is missing and was not installed; `apt-get install glewlwyd sqlite3`",
+            &mut skipped,
+        );
+    }
+
+    run::heading("the official clients");
+    if let Err(error) = clients::install() {
+        skip("boto3 and the bedrock-agentcore SDK", &format!("{error:#}"), &mut skipped);
     }
 
     run::heading("the agents");

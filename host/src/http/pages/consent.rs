@@ -2,7 +2,7 @@
 
 use super::{Width, initial, layout, show, token};
 use crate::clock::Timestamp;
-use crate::consent::{Stage, View};
+use crate::consent::{DeviceCodes, Stage, View};
 use crate::sign_in::Visit;
 use axum::response::Response;
 use http::StatusCode;
@@ -13,6 +13,17 @@ use maud::{Markup, html};
 /// `reveal`: whether the operator lets the agent read the token itself, which must not be passed over.
 pub(in crate::http) fn consent(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Response {
     let page = match view.stage {
+        Stage::AtProvider if view.by_device => match &view.device {
+            Some(codes) => {
+                let mut page = show(StatusCode::OK, device(view, codes, visit));
+                // A page without a script asks for itself again.
+                if let Ok(seconds) = http::HeaderValue::try_from(codes.interval.max(2).to_string()) {
+                    page.headers_mut().insert("refresh", seconds);
+                }
+                return page;
+            }
+            None => waiting(view, visit),
+        },
         Stage::Started | Stage::AtProvider => question(view, visit, reveal, now),
         Stage::AwaitingCompletion | Stage::Exchanging => waiting(view, visit),
         Stage::Completed => done(view, visit),
@@ -56,7 +67,9 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
             div.actions {
                 form method="post" action={ "/consent/" (view.id) } {
                     (token(visit))
-                    button type="submit" { "Continue to " (view.provider_display) }
+                    button type="submit" {
+                        @if view.by_device { "Show me the code" } @else { "Continue to " (view.provider_display) }
+                    }
                 }
                 a.button.quiet href="/me" { "Not now" }
             }
@@ -70,6 +83,36 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
         }
     };
     layout(&format!("{} asks for your consent", view.agent), Width::Narrow, None, &body)
+}
+
+/// The code that the user types at the provider, on this device or another.
+fn device(view: &View, codes: &DeviceCodes, visit: &Visit) -> Markup {
+    let body = html! {
+        section.card {
+            div.pair aria-hidden="true" {
+                div.tile.agent { (initial(&view.agent)) }
+                span.way {}
+                div.tile { (initial(&view.provider_display)) }
+            }
+            h1 { "Type this code at " (view.provider_display) }
+            p.code { strong { code { (codes.user_code) } } }
+            p.soft {
+                "Open "
+                @match &codes.verification_uri_complete {
+                    Some(url) => a href=(url) rel="noreferrer" target="_blank" { (codes.verification_uri) },
+                    None => a href=(codes.verification_uri) rel="noreferrer" target="_blank" { (codes.verification_uri) },
+                }
+                " on this or any other device, check that it shows this code, and sign in there with your own account."
+            }
+            p.warning {
+                strong { "Do not give this code to anybody" }
+                ", and never type a code that somebody sent you: whose account is signed in there is what "
+                em { (view.agent) } " may then use for you."
+            }
+            p.note { "This page looks by itself whether you are done." }
+        }
+    };
+    layout("Type this code", Width::Narrow, Some(visit), &body)
 }
 
 /// Who will have agreed, and a way out for somebody else.

@@ -120,7 +120,7 @@ async fn what_an_operator_changes_is_written_down_with_their_account() {
         .await;
     assert_eq!(
         (&made.json()["origin"], &made.json()["created_by"]),
-        (&"manual".into(), &super::operator().name().into())
+        (&"manual".into(), &super::operator().caller().to_string().into())
     );
     let again = world
         .as_operator("POST", "/v1/workloads", json!({ "name": "by-hand", "publisher": "acme.example" }).to_string())
@@ -134,7 +134,10 @@ async fn what_an_operator_changes_is_written_down_with_their_account() {
         ("workload.create", &[Decision::Refused, Decision::Allowed]),
     ] {
         let trail = world.trail(action).await;
-        assert!(trail.iter().all(|entry| entry.record.actor.operator == Some(super::operator().name())), "{trail:?}");
+        assert!(
+            trail.iter().all(|entry| entry.record.actor.operator == Some(super::operator().caller().to_string())),
+            "{trail:?}"
+        );
         let found: Vec<_> = trail.iter().map(|entry| entry.record.outcome.as_ref().unwrap().decision).collect();
         assert_eq!(found, decisions, "{action}");
     }
@@ -165,7 +168,10 @@ async fn the_trail_is_filtered_and_a_wrong_filter_is_named() {
     let found =
         world.as_operator("GET", "/v1/audit?action=agent.suspend&decision=allowed&since=0&limit=5", "").await.json();
     assert_eq!(found.as_array().unwrap().len(), 1);
-    assert_eq!((&found[0]["operator"], &found[0]["decision"]), (&super::operator().name().into(), &"allowed".into()));
+    assert_eq!(
+        (&found[0]["operator"], &found[0]["decision"]),
+        (&super::operator().caller().to_string().into(), &"allowed".into())
+    );
     for bad in ["decision=maybe", "since=yesterday", "who=alice"] {
         assert_eq!(
             world.as_operator("GET", &format!("/v1/audit?{bad}"), "").await.status,

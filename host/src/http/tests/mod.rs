@@ -1,9 +1,11 @@
 //! The routes of a whole host, in front of an identity provider that signs real tokens. Only the guests are missing: the
 //! suite invokes those.
 
+mod api;
 mod invoking;
 mod issuer;
 mod issuing;
+mod keys;
 mod pages;
 mod table;
 mod workloads;
@@ -16,6 +18,7 @@ use crate::consent::Started;
 use crate::directory::Deployment;
 use crate::identity::{Bearer, Binding};
 use crate::ids::{AgentName, Digest, ProviderName, Scopes, SessionId};
+use crate::operations::Operations;
 use crate::wiring::Host;
 use axum::Router;
 use axum::body::Body;
@@ -137,7 +140,8 @@ allowed_return_urls = ["{RETURN_URL}"]
             })
             .await
             .unwrap();
-        let (public, admin) = (public_router(host.clone()), admin_router(host.clone()));
+        let operations = Operations::new(host.clone());
+        let (public, admin) = (public_router(operations.clone()), admin_router(operations));
         Self { host, public, admin, issuer, clock, _data: data }
     }
 
@@ -174,7 +178,9 @@ allowed_return_urls = ["{RETURN_URL}"]
         let binding = Binding::bind(registered, Some(user.into()), SessionId::random(), self.host.trail.host());
         let provider = &self.host.providers.oauth2(&ProviderName::parse("google").unwrap()).unwrap();
         let scopes = Scopes::parse(["calendar.read"]).unwrap();
-        self.host.consents.start(&binding, provider, &scopes, return_url).await.unwrap()
+        let wanted = scopes.into();
+        let question = crate::consent::Question { wanted: &wanted, return_url, custom_state: None, force: false };
+        self.host.consents.start(&binding, provider, &question).await.unwrap()
     }
 
     /// What is written down, all that was asked for before included.

@@ -189,7 +189,7 @@ async fn a_session_of_an_app_goes_on_to_the_provider_and_back_to_the_app() {
     let back = browser.callback(&world, "/oauth2/callback/google", &away.asked("state"), &code);
     let to_app = browser.get(&world, &back).await;
     assert!(to_app.headers[LOCATION].to_str().unwrap().starts_with(RETURN_URL), "{}", to_app.body);
-    let body = format!("{{\"session_uri\":\"{}\"}}", to_app.asked("session_uri"));
+    let body = format!("{{\"session_uri\":\"{}\"}}", to_app.asked("session_id"));
     assert!(world.host.vault.grants().is_empty(), "nothing is stored before the app says who was there");
     let done = world.as_user("alice", "POST", "/consent/complete", body.clone()).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.body);
@@ -207,7 +207,7 @@ async fn an_app_cannot_complete_for_another_user() {
     let code = world.issuer.code("alice", "");
     let back = alice.callback(&world, "/oauth2/callback/google", &away.asked("state"), &code);
     let landed = alice.get(&world, &back).await;
-    let body = format!("{{\"session_uri\":\"{}\"}}", landed.asked("session_uri"));
+    let body = format!("{{\"session_uri\":\"{}\"}}", landed.asked("session_id"));
     let refused = world.as_user("alice", "POST", "/consent/complete", body).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
     assert!(world.host.vault.grants().is_empty(), "nothing is stored for anybody");

@@ -49,6 +49,16 @@ fn credential(query: &Query<'_>) -> Result<credentials::Credential, credentials:
                 "behalf" => credentials::Flow::OnBehalfOf,
                 _ => credentials::Flow::UserFederation,
             },
+            resources: query.all("resource"),
+            audiences: query.all("audience"),
+            custom_parameters: query
+                .all("parameter")
+                .iter()
+                .filter_map(|pair| pair.split_once(':'))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            force_authentication: query.text("force") == "yes",
+            custom_state: query.all("state").into_iter().next(),
         }),
     }
 }

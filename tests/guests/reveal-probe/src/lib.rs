@@ -18,6 +18,11 @@ impl Guest for Probe {
             provider: "calendar".into(),
             scopes: vec![],
             flow: credentials::Flow::UserFederation,
+            resources: Vec::new(),
+            audiences: Vec::new(),
+            custom_parameters: Vec::new(),
+            force_authentication: false,
+            custom_state: None,
         };
         let answer = match credentials::oauth2(&ask).and_then(|credential| reveal::bytes(&credential)) {
             Ok(bytes) => bytes,

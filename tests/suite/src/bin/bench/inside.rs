@@ -2,7 +2,7 @@
 
 use crate::report::Report;
 use anyhow::{Context as _, Result, ensure};
-use attache::broker::{Acquire, Broker, Flow, Guest, Kind, Seat, UserFacts, WorkloadFacts};
+use attache::broker::{Acquire, Broker, Flow, Guest, Kind, Seat, UserFacts, Wishes, WorkloadFacts};
 use attache::clock::Clock;
 use attache::directory::{Deployment, Directory, Entries, Unavailable, WorkloadIdentity};
 use attache::identity::{Authorizer, Bearer, Binding, Documents, IssuerRule, Live, Verifier, WatTable};
@@ -229,12 +229,16 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     let (guest, _seat): (Guest, Seat) = host.desk.seat(&binding, None);
     let ask = || Acquire {
         provider: "google-calendar".into(),
-        kind: Kind::Oauth2 { scopes: vec!["calendar.read".into()], flow: Flow::UserFederation },
+        kind: Kind::Oauth2 {
+            scopes: vec!["calendar.read".into()],
+            flow: Flow::UserFederation,
+            wishes: Wishes::default(),
+        },
     };
     ensure!(host.desk.acquire(&guest.wat, ask()).await.is_ok(), "the grant is there");
     let mut acquire = sample(rounds, 2000, || {
         if let Some(Ok(acquired)) = host.desk.acquire(&guest.wat, ask()).now_or_never() {
-            host.desk.release(&guest.wat, acquired.id);
+            Broker::release(&host.desk, &guest.wat, acquired.id);
         }
     });
     acquire.iter_mut().for_each(|ns| *ns /= 1000.0);
@@ -243,7 +247,7 @@ async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     let attempt = host.trail.open(&binding, attache::audit::Action::new("credential.send", "bench"))?;
     let written = attempt.written().await?;
     let provider = host.providers.oauth2(&"google-calendar".parse()?).ok_or_else(|| anyhow::anyhow!("no provider"))?;
-    let wanted = attache::ids::Scopes::parse(["calendar.read"])?;
+    let wanted = attache::ids::Scopes::parse(["calendar.read"])?.into();
     ensure!(host.vault.token(&written, &provider, &wanted).await.is_ok(), "the token is there");
     let mut open = sample(rounds, 2000, || {
         black_box(host.vault.token(&written, &provider, &wanted).now_or_never());

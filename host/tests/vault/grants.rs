@@ -1,9 +1,6 @@
-//! The vault: who gets which token, what happens when it is renewed, and that revoked means revoked.
+//! Grants: who gets which token, what happens when it is renewed, and that revoked means revoked.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Bench, eventually, scopes, text, tokens};
 use attache::audit::{Actor, Decision, codes};
 use attache::ids::Scopes;
 use attache::seal::SealError;
@@ -12,7 +9,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{Bench, eventually, scopes, text, tokens};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +20,7 @@ async fn a_grant_is_reached_by_its_agent_and_user_at_its_provider_only() {
     for (agent, user) in whom {
         for provider in ["google", "slack"] {
             let who = bench.bind(agent, user).await;
-            assert_eq!(bench.vault.status(&who, &bench.provider(provider).name, &wanted), GrantStatus::Missing);
+            assert_eq!(bench.vault.status(&who, &bench.provider(provider), &(&wanted).into()), GrantStatus::Missing);
             assert!(matches!(bench.token(&who, provider, &wanted).await, Err(VaultError::Missing)));
             bench.keep(&who, provider, &wanted, tokens(&format!("{agent} {user} {provider}"), None)).await;
         }
@@ -71,6 +67,7 @@ async fn a_row_copied_over_another_does_not_open() {
                 workload: target.workload.clone(),
                 user: target.user.clone(),
                 provider: target.provider.clone(),
+                client: target.client.clone(),
                 asked: target.asked.clone(),
                 granted: target.granted.clone(),
                 ..source
@@ -131,7 +128,7 @@ async fn a_vault_does_not_start_with_another_key_ring() {
 async fn scopes_are_covered_by_what_was_asked_and_granted() {
     let bench = Bench::new().await;
     let who = bench.bind("calendar", "alice").await;
-    let google = bench.provider("google").name.clone();
+    let google = bench.provider("google");
     let mut wide = tokens("wide", None);
     wide.scopes = Some(scopes("read write admin"));
     bench.keep(&who, "google", &scopes("read write share"), wide).await;
@@ -139,20 +136,20 @@ async fn scopes_are_covered_by_what_was_asked_and_granted() {
     let granted = |text, expires_at| GrantStatus::Granted { scopes: scopes(text), expires_at };
     let at = Some(bench.clock.now().plus(HOUR));
     // The one with the fewest scopes.
-    assert_eq!(bench.vault.status(&who, &google, &scopes("read")), granted("read", at));
+    assert_eq!(bench.vault.status(&who, &google, &scopes("read").into()), granted("read", at));
     assert_eq!(text(&bench.token(&who, "google", &scopes("read")).await.unwrap()), "narrow");
-    assert_eq!(bench.vault.status(&who, &google, &scopes("write")), granted("read write", at));
+    assert_eq!(bench.vault.status(&who, &google, &scopes("write").into()), granted("read write", at));
     assert_eq!(text(&bench.token(&who, "google", &scopes("write")).await.unwrap()), "wide");
     // Asked and not granted; granted and never asked; neither.
     assert_eq!(
-        bench.vault.status(&who, &google, &scopes("write share")),
+        bench.vault.status(&who, &google, &scopes("write share").into()),
         GrantStatus::Short { missing: scopes("share") }
     );
     assert!(
         matches!(bench.token(&who, "google", &scopes("share")).await, Err(VaultError::Short(m)) if m == scopes("share"))
     );
-    assert_eq!(bench.vault.status(&who, &google, &scopes("admin")), GrantStatus::Missing);
-    assert_eq!(bench.vault.status(&who, &google, &scopes("delete")), GrantStatus::Missing);
+    assert_eq!(bench.vault.status(&who, &google, &scopes("admin").into()), GrantStatus::Missing);
+    assert_eq!(bench.vault.status(&who, &google, &scopes("delete").into()), GrantStatus::Missing);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,7 +287,7 @@ async fn a_grant_that_the_provider_ended_is_removed() {
     for provider in ["google", "slack"] {
         assert!(matches!(bench.token(&who, provider, &scopes("read")).await, Err(VaultError::GrantGone)));
         assert!(matches!(bench.token(&who, provider, &scopes("read")).await, Err(VaultError::Missing)));
-        let status = bench.vault.status(&who, &bench.provider(provider).name, &scopes("read"));
+        let status = bench.vault.status(&who, &bench.provider(provider), &scopes("read").into());
         assert_eq!(status, GrantStatus::Missing);
     }
     assert!(bench.rows.rows.lock().unwrap().is_empty());
@@ -334,7 +331,10 @@ async fn what_cannot_be_written_down_is_not_renewed_or_revoked() {
     bench.clock.advance(HOUR);
     bench.journal.full.store(true, Ordering::SeqCst);
     let google = bench.provider("google");
-    assert!(matches!(bench.vault.token(&written, &google, &scopes("read")).await, Err(VaultError::Unwritable(_))));
+    assert!(matches!(
+        bench.vault.token(&written, &google, &scopes("read").into()).await,
+        Err(VaultError::Unwritable(_))
+    ));
     assert_eq!(bench.saas.refreshes(), 0);
     let revoked = bench.vault.revoke(id, Actor::operator("ops"), None).await;
     assert!(matches!(revoked, Err(VaultError::Unwritable(_))));

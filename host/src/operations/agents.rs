@@ -1,0 +1,227 @@
+//! Agents that run here: deployed, suspended, resumed, bound to providers, listed with what each can do.
+
+use super::{OperationError, Operations};
+use crate::access::{Caller, Operation, Who};
+use crate::audit::{Action, Actor, AgentRef, codes};
+use crate::directory::{BoundProvider, Deployment, State, Terms, WorkloadIdentity};
+use crate::ids::{AgentName, Digest, ProviderName};
+use crate::providers::CredentialProvider;
+use crate::wiring::ComponentError;
+use bytes::Bytes;
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A component to deploy under a name.
+pub struct Deploy {
+    /// The name.
+    pub name: AgentName,
+    /// The component.
+    pub bytes: Bytes,
+    /// Who published it.
+    pub publisher: String,
+    /// Where a browser may be sent after a consent, besides what the configuration says.
+    pub return_urls: Vec<String>,
+}
+
+/// An agent or other workload, and what it can do.
+pub struct AgentView {
+    /// Its entry in the directory.
+    pub identity: Arc<WorkloadIdentity>,
+    /// What it may do.
+    pub terms: Arc<Terms>,
+    /// The providers that it may use.
+    pub providers: Vec<ProviderView>,
+    /// How many users granted it something.
+    pub users: usize,
+}
+
+/// A provider that an agent may use.
+pub struct ProviderView {
+    /// Which, and for what at most.
+    pub bound: BoundProvider,
+    /// Where its credentials may go.
+    pub hosts: Vec<String>,
+}
+
+impl Operations {
+    /// Every agent and workload that the caller reaches, and what each can do.
+    ///
+    /// # Errors
+    /// [`OperationError::Forbidden`].
+    pub fn list_agents(&self, caller: &Arc<Caller>) -> Result<Vec<AgentView>, OperationError> {
+        let permitted = self.permit(caller, Operation::ListAgents, None)?;
+        let users = self.users_by_agent();
+        let all = self.host.directory.list().into_iter().filter(|entry| permitted.reaches(&entry.name));
+        Ok(all.map(|entry| self.view(&entry, users.get(entry.name.as_str()).map_or(0, HashSet::len))).collect())
+    }
+
+    /// Gives a name a component to run. It must compile, link and export what an agent exports before its name points to
+    /// it.
+    ///
+    /// # Errors
+    /// [`OperationError`]; the name runs what it ran before then.
+    pub async fn deploy_agent(&self, caller: &Arc<Caller>, deploy: Deploy) -> Result<AgentView, OperationError> {
+        let Deploy { name, bytes, publisher, return_urls } = deploy;
+        let permitted = self.permit(caller, Operation::DeployAgent, Some(&name))?;
+        let host = &self.host;
+        let digest = Digest::of(&bytes);
+        let agent = Some(AgentRef { name: name.to_string(), digest: Some(digest.to_string()) });
+        let actor = Actor { agent, ..permitted.actor() };
+        let action = Action::new(codes::DEPLOY, name.as_str())
+            .with(json!({ "digest": digest, "publisher": publisher, "bytes": bytes.len() }));
+        let deployment = Deployment {
+            allowed_return_urls: self.with_configured(&name, return_urls),
+            name,
+            digest,
+            publisher,
+            by: caller.to_string(),
+        };
+        let deed = async {
+            let components = host.components.clone();
+            let stored = tokio::task::spawn_blocking(move || components.put(&bytes)).await;
+            stored.map_err(|_| ComponentError::Stopped)?.map_err(ComponentError::Store)?;
+            // Compiles it, off this thread, and keeps it for the first invocation.
+            host.loaded(digest).await?;
+            Ok(host.directory.deploy(deployment).await?)
+        };
+        let identity = self.written(actor, action, deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// Lets an agent not be called: its invocations that run are refused every credential from now on.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn suspend_agent(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<AgentView, OperationError> {
+        self.set_state(caller, Operation::SuspendAgent, codes::SUSPEND, name, State::Suspended).await
+    }
+
+    /// Lets it be called again.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn resume_agent(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<AgentView, OperationError> {
+        self.set_state(caller, Operation::ResumeAgent, codes::RESUME, name, State::Active).await
+    }
+
+    /// Lets a workload use a provider, besides what the configuration says. Acts on its next call.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn bind_provider(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        bound: BoundProvider,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::BindCredentialProvider, Some(name))?;
+        let detail = json!({ "provider": bound.provider, "scopes": bound.scopes });
+        let action = Action::new(codes::WORKLOAD_BIND, name.as_str()).with(detail);
+        let deed = async {
+            self.offered(&bound)?;
+            Ok(self.host.directory.bind(name, bound).await?)
+        };
+        let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// Takes that back. Acts on its next call.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn unbind_provider(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        provider: &ProviderName,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::UnbindCredentialProvider, Some(name))?;
+        let action = Action::new(codes::WORKLOAD_UNBIND, name.as_str()).with(json!({ "provider": provider }));
+        let deed = async { Ok(self.host.directory.unbind(name, provider).await?) };
+        let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// A mistake is told now and not at the agent's first call.
+    fn offered(&self, bound: &BoundProvider) -> Result<(), OperationError> {
+        let BoundProvider { provider: name, scopes } = bound;
+        let unfit = |why: String| Err(OperationError::Unfit(why));
+        match self.host.providers.find(name) {
+            None => {
+                unfit(format!("there is no credential provider `{name}`; `attache providers` lists those that are"))
+            }
+            Some(CredentialProvider::ApiKey(_)) if !scopes.is_empty() => {
+                unfit(format!("provider `{name}` has an API key, which has no scopes; bind it without"))
+            }
+            Some(CredentialProvider::Oauth2(provider))
+                if !provider.scopes.is_empty() && !provider.scopes.covers(scopes) =>
+            {
+                let missing = provider.scopes.missing(scopes).joined();
+                unfit(format!("provider `{name}` does not offer `{missing}`; bind what it offers"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn set_state(
+        &self,
+        caller: &Arc<Caller>,
+        operation: Operation,
+        code: &str,
+        name: &AgentName,
+        state: State,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, operation, Some(name))?;
+        let deed = async { Ok(self.host.directory.set_state(name, state).await?) };
+        let identity =
+            self.written(self.about(permitted.actor(), name), Action::new(code, name.as_str()), deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// Those that were sent and those of the configuration; none, which keeps what there is, where neither says any.
+    fn with_configured(&self, name: &AgentName, mut urls: Vec<String>) -> Option<Vec<String>> {
+        let configured = self.host.settings.agents.get(name).map_or(&[][..], |agent| &agent.allowed_return_urls);
+        for url in configured {
+            if !urls.contains(url) {
+                urls.push(url.clone());
+            }
+        }
+        (!urls.is_empty()).then_some(urls)
+    }
+
+    /// The agent that is concerned, beside whoever acts.
+    pub(super) fn about(&self, actor: Actor, name: &AgentName) -> Actor {
+        let digest = self.host.directory.entry(name).and_then(|entry| entry.version.as_ref().map(|of| of.digest));
+        let agent = AgentRef { name: name.to_string(), digest: digest.map(|digest| digest.to_string()) };
+        Actor { agent: Some(agent), ..actor }
+    }
+
+    /// One entry, and what it can do.
+    pub(super) fn one(&self, identity: &Arc<WorkloadIdentity>) -> AgentView {
+        let users = self.users_by_agent();
+        self.view(identity, users.get(identity.name.as_str()).map_or(0, HashSet::len))
+    }
+
+    fn view(&self, identity: &Arc<WorkloadIdentity>, users: usize) -> AgentView {
+        let terms = self.host.directory.terms(&identity.name);
+        let of =
+            |bound: &BoundProvider| ProviderView {
+                bound: bound.clone(),
+                hosts: self.host.providers.find(&bound.provider).map_or_else(Vec::new, |provider| {
+                    provider.destinations().iter().map(ToString::to_string).collect()
+                }),
+            };
+        let providers = terms.providers.iter().map(of).collect();
+        AgentView { identity: identity.clone(), terms, providers, users }
+    }
+}
+
+/// What to call whoever makes something, where people read it.
+pub(super) fn maker(caller: &Caller) -> String {
+    match caller.who() {
+        Who::Key(key) => key.name.clone(),
+        Who::Operator(account) => account.clone(),
+        Who::Person(user) => user.display_name(),
+    }
+}
