@@ -372,3 +372,54 @@ async fn what_an_operator_takes_away_is_gone_at_the_next_call() {
     assert!(desk.release(&who, None, ask()).await.is_ok());
     assert_eq!(bench.saas.mints(), 1);
 }
+
+/// A key for each grant and each minted token, which stays with the host: sealed beside the token, and the same after a
+/// renewal and a restart.
+#[tokio::test]
+async fn a_token_that_is_bound_to_a_key_leaves_with_proofs_of_that_key_alone() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind("calendar", "alice").await;
+    let wanted = scopes("read").into();
+    let question = attache::consent::Question { wanted: &wanted, return_url: None, custom_state: None, force: false };
+    let started = bench.consents.start(&who, &bench.provider("bound"), &question).await.unwrap();
+    let id = attache::ids::ConsentId::from_session_uri(&started.session_uri).unwrap();
+    let alice = bench.user("alice").await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let callback = attache::consent::Callback {
+        state: Some(support::query(&url, "state")),
+        code: Some(bench.saas.agree(&url)),
+        iss: Some(bench.saas.url.clone()),
+        error: None,
+        error_description: None,
+    };
+    bench.consents.callback(&"bound".parse().unwrap(), callback, Some(&alice)).await.unwrap();
+
+    let (guest, _seat) = desk.seat(&who, None);
+    let proofs = || bench.saas.state.proofs.lock().unwrap().clone();
+    let held = desk.acquire(&guest.wat, ask("bound")).await.unwrap();
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+    assert_eq!(calls(&bench), ["DPoP access-x0"]);
+    let seen = proofs();
+    assert_eq!((seen.len(), &seen[0]), (2, &seen[1]), "the key of the exchange is the key of the call");
+    // The agent's own has another.
+    let own = desk.acquire(&guest.wat, ask_by(Flow::MachineToMachine, "bound", Wishes::default())).await.unwrap();
+    assert_eq!(send(&bench, &desk, &guest, own.id).await.unwrap(), 200);
+    let seen = proofs();
+    assert_eq!(calls(&bench)[1], "DPoP access-m0");
+    assert_eq!(seen[2], seen[3]);
+    assert_ne!(seen[0], seen[2]);
+    // Its bytes are worth nothing, and nobody gets them.
+    assert!(matches!(desk.reveal(&guest.wat, held.id).await.err(), Some(Refusal::NotConfigured(_))));
+
+    bench.clock.advance(Duration::from_secs(3600));
+    let vault = bench.restart().await.unwrap();
+    let who = bench.bind("calendar", "alice").await;
+    let token = bench.token_of(&vault, &who, "bound", scopes("read")).await.unwrap();
+    assert_eq!(support::text(&token), "access-r0");
+    assert_eq!(proofs()[4], seen[0], "renewed with the key that it was bound to");
+    let prover = token.prover.unwrap();
+    let uri = "https://api.example/".parse().unwrap();
+    let proof = prover.header(&http::Method::GET, &uri, Some(&token.secret)).unwrap();
+    assert_eq!(support::third_party::key_of(proof.to_str().unwrap()), seen[0]);
+}

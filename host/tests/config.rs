@@ -117,7 +117,7 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(calendar.terms.providers[0].scopes.joined(), "calendar");
     assert_eq!(calendar.terms.claims, ["email"]);
     assert_eq!(calendar.inbound_headers, ["x-request-id"]);
-    assert!(!calendar.terms.reveal);
+    assert!(!calendar.terms.reveal && calendar.terms.trusts_user_ids);
     assert!(settings.default_authorizer.is_some());
     assert_eq!(settings.workloads.token_lifetime.as_secs(), 1800);
     let of = |workload: &str| settings.workloads.patterns.find(&workload.parse().unwrap()).unwrap();

@@ -1,22 +1,18 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
-use super::policy::{Permit, Way};
+use super::credential::{Asked, VaultOr, bound_to_a_key};
+use super::policy::Way;
 use super::refuse::{outcome_of, refuse_carry, refuse_consent, refuse_vault, resource_of, unwritable};
 use super::seat::{MOST_REFUSED, Seat, Seats};
-use super::{
-    Acquire, Acquired, Body, Broker, Guest, Kind, Outbound, Refusal, Released, Revealed, TokenType, UserFacts,
-    WorkloadFacts,
-};
-use crate::audit::{Action, Actor, Attempt, Decision, Outcome, Trail, Written, codes};
-use crate::clock::Timestamp;
-use crate::consent::{ConsentError, Consents, Question, SessionStatus};
+use super::{Acquire, Acquired, Body, Broker, Guest, Outbound, Refusal, Released, Revealed, UserFacts, WorkloadFacts};
+use crate::audit::{Action, Attempt, Decision, Outcome, Trail, codes};
+use crate::consent::{ConsentError, Consents, SessionStatus};
 use crate::directory::Directory;
 use crate::egress::{self, Attach, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
 use crate::ids::{ConsentId, CredentialId, Scopes};
-use crate::oauth::Provider;
 use crate::providers::{CredentialProvider, Providers};
-use crate::vault::{GrantStatus, Token, Vault, VaultError, Wanted};
+use crate::vault::{Token, Vault};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,11 +43,11 @@ pub struct DeskParts {
 pub struct Desk(Arc<Parts>);
 
 pub(super) struct Parts {
-    vault: Arc<Vault>,
-    consents: Arc<Consents>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) consents: Arc<Consents>,
     pub(super) providers: Arc<Providers>,
     client: Arc<egress::Client>,
-    trail: Trail,
+    pub(super) trail: Trail,
     pub(super) directory: Arc<Directory>,
     wats: Arc<WatTable>,
     seats: Arc<Seats>,
@@ -253,125 +249,6 @@ impl Parts {
         Ok(acquired)
     }
 
-    /// What the user granted, or the refusal that asks them.
-    async fn granted(
-        &self,
-        who: &Arc<Binding>,
-        provider: &Arc<Provider>,
-        wanted: &Wanted,
-        asked: &Asked,
-    ) -> Result<(Scopes, Option<Timestamp>), Refusal> {
-        if asked.force {
-            self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
-        }
-        match self.vault.status(who, provider, wanted) {
-            GrantStatus::Granted { scopes, expires_at } => Ok((scopes, expires_at)),
-            GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
-            GrantStatus::Missing => Err(self.ask_consent(who, provider, wanted, asked).await),
-        }
-    }
-
-    /// Starts a consent session; the refusal carries its link, or says why there is none.
-    async fn ask_consent(
-        &self,
-        who: &Arc<Binding>,
-        provider: &Arc<Provider>,
-        wanted: &Wanted,
-        asked: &Asked,
-    ) -> Refusal {
-        let question = Question {
-            wanted,
-            return_url: asked.return_url.as_deref(),
-            custom_state: asked.custom_state.as_deref(),
-            force: asked.force,
-        };
-        match self.consents.start(who, provider, &question).await {
-            Ok(started) => Refusal::ConsentRequired {
-                authorization_url: started.authorization_url,
-                session_uri: started.session_uri,
-                expires_at: started.expires_at.secs(),
-            },
-            Err(error) => refuse_consent(error),
-        }
-    }
-
-    /// The one way from a permit to a credential, for guests and for workloads elsewhere alike. Policy is asked once more
-    /// afterwards, since obtaining a token may take seconds.
-    async fn credential(&self, written: &Written<'_>, permit: &Permit) -> Result<(CredentialProvider, Token), VaultOr> {
-        let who = written.binding();
-        let provider = self.still_permitted(who, permit)?;
-        let token = match (&permit.way, &provider) {
-            (Way::Grant(wanted), CredentialProvider::Oauth2(provider)) => {
-                self.vault.token(written, provider, wanted).await?
-            }
-            (Way::Mint(mint), CredentialProvider::Oauth2(provider)) => {
-                self.vault.minted(written, provider, mint).await?
-            }
-            (_, CredentialProvider::ApiKey(provider)) => self.vault.api_key(written, provider)?,
-            (Way::ApiKey, CredentialProvider::Oauth2(_)) => return Err(VaultError::Missing.into()),
-        };
-        Ok((self.still_permitted(who, permit)?, token))
-    }
-
-    async fn release(&self, who: &Arc<Binding>, caller: Option<&str>, ask: Acquire) -> Result<Released, Refusal> {
-        let action = Action { action: codes::REVEAL.to_owned(), ..ask.action() };
-        let caller = Actor { caller: caller.map(str::to_owned), ..Actor::default() };
-        let attempt = self.trail.open_called(&caller, who, action).map_err(unwritable)?;
-        let result = match self.released_to(who, &ask) {
-            Ok(permit) => self.release_attempted(&attempt, &permit, &ask).await,
-            Err(refusal) => Err(refusal),
-        };
-        attempt.close(result.as_ref().map_or_else(Refusal::outcome, |_| Outcome::allowed_with("bytes released")));
-        result
-    }
-
-    fn released_to(&self, who: &Binding, ask: &Acquire) -> Result<Permit, Refusal> {
-        if who.agent().digest().is_some() {
-            return Err(Refusal::Denied(format!(
-                "agent `{}` runs here and gets handles, not bytes; only a workload that runs elsewhere gets those",
-                who.agent().name()
-            )));
-        }
-        self.active(who)?;
-        self.permitted(who, ask)
-    }
-
-    async fn release_attempted(&self, attempt: &Attempt, permit: &Permit, ask: &Acquire) -> Result<Released, Refusal> {
-        let written = attempt.written().await.map_err(unwritable)?;
-        let who = written.binding();
-        if let (Way::Grant(wanted), Some(provider)) = (&permit.way, self.providers.oauth2(&permit.provider)) {
-            self.granted(who, &provider, wanted, &Asked::of(ask, ask.return_url())).await?;
-        }
-        let token = match self.credential(&written, permit).await {
-            Ok((_, Token { prover: Some(_), .. })) => return Err(bound_to_a_key(permit)),
-            Ok((_, token)) => token,
-            Err(error) => {
-                return Err(self.refuse_credential(who, permit, error, &Asked::of(ask, ask.return_url())).await);
-            }
-        };
-        let token_type = match permit.way {
-            Way::ApiKey => TokenType::ApiKey,
-            Way::Grant(_) | Way::Mint(_) => TokenType::Bearer,
-        };
-        Ok(Released {
-            secret: token.secret,
-            token_type,
-            expires_at: token.expires_at.map(|at| at.secs()),
-            scopes: token.scopes.to_vec(),
-        })
-    }
-
-    /// Revoked since it was acquired: says what to do about it, as acquiring would have.
-    async fn refuse_credential(&self, who: &Arc<Binding>, permit: &Permit, error: VaultOr, asked: &Asked) -> Refusal {
-        match (error, &permit.way, self.providers.oauth2(&permit.provider)) {
-            (VaultOr::Refused(refusal), ..) => refusal,
-            (VaultOr::Vault(VaultError::Missing | VaultError::GrantGone), Way::Grant(wanted), Some(provider)) => {
-                self.ask_consent(who, &provider, wanted, asked).await
-            }
-            (VaultOr::Vault(error), ..) => refuse_vault(error),
-        }
-    }
-
     async fn send_with(
         &self,
         who: &Arc<Binding>,
@@ -401,7 +278,7 @@ impl Parts {
                 self.carry(outbound, provider.destinations(), attach).await
             }
             Err(error) => {
-                let asked = Asked { return_url: self.seats.return_url(who.invocation())?, ..Asked::default() };
+                let asked = Asked::returning_to(self.seats.return_url(who.invocation())?);
                 Err(self.refuse_credential(who, &permit, error, &asked).await)
             }
         };
@@ -450,60 +327,5 @@ impl Parts {
         let Outbound { request, connect_timeout, first_byte_timeout, between_bytes_timeout, .. } = outbound;
         let passage = Passage { destinations, attach, connect_timeout, first_byte_timeout, between_bytes_timeout };
         egress::carry(&self.client, passage, request).await.map_err(refuse_carry)
-    }
-}
-
-/// What is asked of the user, where one is asked.
-#[derive(Default)]
-struct Asked {
-    return_url: Option<String>,
-    custom_state: Option<String>,
-    force: bool,
-}
-
-impl Asked {
-    fn of(ask: &Acquire, return_url: Option<String>) -> Self {
-        match &ask.kind {
-            Kind::Oauth2 { wishes, .. } => {
-                Self { return_url, custom_state: wishes.custom_state.clone(), force: wishes.force_authentication }
-            }
-            Kind::ApiKey => Self::default(),
-        }
-    }
-}
-
-/// Why there is no credential: the vault has none, or policy has changed.
-enum VaultOr {
-    Vault(VaultError),
-    Refused(Refusal),
-}
-
-impl From<VaultError> for VaultOr {
-    fn from(error: VaultError) -> Self {
-        Self::Vault(error)
-    }
-}
-
-impl From<Refusal> for VaultOr {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// The key stays with the host, and the bytes of the token are worth nothing without it.
-fn bound_to_a_key(permit: &Permit) -> Refusal {
-    Refusal::NotConfigured(format!(
-        "tokens of provider `{}` are bound to a key of this host, so their bytes are of no use elsewhere; an operator sets \
-         `dpop = \"never\"` for it",
-        permit.provider
-    ))
-}
-
-impl Acquire {
-    fn return_url(&self) -> Option<String> {
-        match &self.kind {
-            Kind::Oauth2 { wishes, .. } => wishes.return_url.clone(),
-            Kind::ApiKey => None,
-        }
     }
 }

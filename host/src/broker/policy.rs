@@ -113,7 +113,10 @@ impl Parts {
     fn bound_provider(&self, who: &Binding, terms: &Terms, name: &ProviderName) -> Result<CredentialProvider, Refusal> {
         terms.most(name).ok_or_else(|| unbound(who, name.as_str()))?;
         self.providers.usable(name).map_err(|error| match error {
-            Unusable::Unknown(_) => unbound(who, name.as_str()),
+            // It may have this one: that it is not there is nothing to hide.
+            Unusable::Unknown(name) => Refusal::NotConfigured(format!(
+                "there is no credential provider `{name}`; an operator makes it, or tells which there are (`attache providers`)"
+            )),
             // Why it is broken is for the operator, whom the log tells; a path may stand there.
             Unusable::Broken(name, why) => {
                 tracing::error!(provider = %name, why, "a credential provider cannot be used");

@@ -38,6 +38,7 @@ pub(super) fn convert(
             claims: table.claims,
             egress: table.egress.iter().filter_map(|text| origin(context, text, problems)).collect(),
             reveal: table.reveal,
+            trusts_user_ids: table.trust_user_ids,
             ..Terms::default()
         };
         if let (Some(name), Some(authorizer)) = (name, authorizer) {

@@ -253,6 +253,8 @@ pub(super) struct Agent {
     #[serde(default)]
     pub(super) reveal: bool,
     #[serde(default)]
+    pub(super) trust_user_ids: bool,
+    #[serde(default)]
     pub(super) inbound_headers: Vec<At<String>>,
     #[serde(default)]
     pub(super) allowed_return_urls: Vec<At<String>>,

@@ -28,6 +28,8 @@ const UNSAID: Duration = Duration::from_secs(5 * 60);
 /// Tokens that are kept of one workload and user; the one that ends first goes. Each is for other scopes or parameters, so
 /// an agent that makes parameters up fills its own part only.
 const MOST: usize = 64;
+/// How often those that are over are forgotten, at most.
+const SWEEP: Duration = Duration::from_secs(60);
 /// A token that names the actor is used at once.
 const ACTOR_LIFE: Duration = Duration::from_secs(60);
 
@@ -79,6 +81,7 @@ struct State {
     resting: HashMap<Name, Timestamp>,
     /// Counts what was forgotten: a flight that began before it is not kept.
     epoch: u64,
+    swept_at: Option<Timestamp>,
 }
 
 /// The SHA-256 of everything that a token depends on, length-prefixed. Names nothing that could be read back.
@@ -185,20 +188,21 @@ impl State {
     }
 
     fn put(&mut self, name: Name, token: Arc<MintedToken>, now: Timestamp) {
+        if self.swept_at.is_none_or(|at| now.since(at) >= SWEEP) {
+            self.swept_at = Some(now);
+            let over: Vec<Name> =
+                self.tokens.iter().filter(|(_, token)| token.until <= now).map(|(name, _)| *name).collect();
+            over.iter().for_each(|name| self.remove(name));
+        }
         self.resting.remove(&name);
         let names = self.owners.entry(token.owner.clone()).or_default();
         names.insert(name);
-        let over: Vec<Name> = names
-            .iter()
-            .filter(|other| **other != name && self.tokens.get(*other).is_none_or(|old| old.until <= now))
-            .copied()
-            .collect();
-        let surplus = (names.len() - over.len() > MOST).then(|| {
-            let others = names.iter().filter(|other| **other != name && !over.contains(other));
+        let first = (names.len() > MOST).then(|| {
+            let others = names.iter().filter(|other| **other != name);
             others.min_by_key(|other| self.tokens.get(*other).map(|old| old.until)).copied()
         });
         self.tokens.insert(name, token);
-        for gone in over.iter().copied().chain(surplus.flatten()) {
+        if let Some(gone) = first.flatten() {
             self.remove(&gone);
         }
     }

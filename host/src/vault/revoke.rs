@@ -35,15 +35,23 @@ impl Vault {
     pub async fn revoke(&self, id: GrantId, by: Actor, only_of: Option<&UserId>) -> Result<Grant, VaultError> {
         let (parts, only_of) = (self.parts.clone(), only_of.cloned());
         let work = tokio::spawn(async move { parts.revoke(id, by, only_of.as_ref()).await });
-        work.await.unwrap_or(Err(VaultError::Stopped))
+        let revoked = work.await.unwrap_or(Err(VaultError::Stopped))?;
+        self.forget_minted(&GrantFilter {
+            user: Some(revoked.user.clone()),
+            agent: AgentName::parse(&revoked.agent).ok(),
+            provider: Some(revoked.provider.clone()),
+        });
+        Ok(revoked)
     }
 
-    /// Revokes every grant that this filter takes, one after the other, each with its record. Those that another call
+    /// Revokes every grant that this filter takes, one after the other, each with its record, and forgets the minted tokens
+    /// that it takes. Those that another call
     /// revoked meanwhile are left out of what is returned.
     ///
     /// # Errors
     /// As [`Vault::revoke`]; those before the one that failed are revoked.
     pub async fn revoke_where(&self, filter: &GrantFilter, by: &Actor) -> Result<Vec<Grant>, VaultError> {
+        self.forget_minted(filter);
         let mut revoked = Vec::new();
         for grant in self.grants_where(filter) {
             match self.revoke(grant.id, by.clone(), None).await {

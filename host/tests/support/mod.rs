@@ -16,7 +16,7 @@ use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier}
 use attache::ids::*;
 use attache::oauth::{
     ActorToken, ClientAuthentication, ConsentBy, Delegation, Endpoints, OAuth, OnBehalfOf, Provider, Server, TokenSet,
-    TokenType, token_types,
+    TokenType, When, token_types,
 };
 use attache::providers::{ApiKeyProvider, CredentialProvider, Providers, SecretFile, SecretSource};
 use attache::seal::{KeyRing, Sealer};
@@ -32,8 +32,9 @@ use third_party::ThirdParty;
 pub const ISSUER: &str = "https://idp.example";
 pub const AUDIENCE: &str = "attache";
 /// `orders` exchanges users' tokens, naming nobody as the actor; `orders-own` names the agent's own token, `orders-jwt` a JWT of
-/// the host's. `tv` asks its users on another device. `weather` has an API key.
-pub const PROVIDERS: [&str; 7] = ["google", "slack", "orders", "orders-own", "orders-jwt", "tv", "weather"];
+/// the host's. `tv` asks its users on another device. `bound` binds tokens to
+/// keys. `weather` has an API key.
+pub const PROVIDERS: [&str; 8] = ["google", "slack", "orders", "orders-own", "orders-jwt", "tv", "bound", "weather"];
 pub const RETURN_URL: &str = "https://app.example/done?from=attache";
 
 pub struct Bench {
@@ -370,6 +371,7 @@ impl ThirdParty {
             requested_token_type: None,
             client_authentication: None,
         });
+        let dpop = if which == "bound" { When::Always } else { When::Never };
         let consent = if which == "tv" { ConsentBy::Device } else { ConsentBy::Browser };
         let url = |path: &str| format!("{}{path}", self.url).parse().unwrap();
         let server = Server {
@@ -383,6 +385,7 @@ impl ThirdParty {
             destinations,
             on_behalf_of,
             consent,
+            dpop,
             ..Provider::new(name, Endpoints::Static(Arc::new(server)), "attache", authentication)
         };
         CredentialProvider::Oauth2(Arc::new(provider))

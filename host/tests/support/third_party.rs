@@ -48,6 +48,8 @@ pub struct Behaviour {
     pub revoked: Mutex<Vec<(String, String)>>,
     /// What the `authorization` header said at the API.
     pub calls: Mutex<Vec<String>>,
+    /// The keys of the proofs that came with token requests and calls (RFC 9449), in their order.
+    pub proofs: Mutex<Vec<String>>,
     /// What the `x-weather-key` header said there.
     pub keys: Mutex<Vec<String>>,
     live: Mutex<HashSet<String>>,
@@ -72,6 +74,7 @@ impl ThirdParty {
             revoked: Mutex::default(),
             calls: Mutex::default(),
             keys: Mutex::default(),
+            proofs: Mutex::default(),
             live: Mutex::default(),
             codes: Mutex::default(),
         });
@@ -142,6 +145,7 @@ impl ThirdParty {
 
 async fn token(
     State(state): State<Arc<Behaviour>>,
+    headers: HeaderMap,
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> (StatusCode, Json<Value>) {
     state.asked.lock().unwrap().push(pairs.clone());
@@ -178,11 +182,16 @@ async fn token(
         return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
     }
     let mut reply = json!({ "access_token": format!("access-{serial}"), "token_type": "bearer" });
+    if let Some(proof) = headers.get("dpop") {
+        state.proofs.lock().unwrap().push(key_of(proof.to_str().unwrap()));
+        reply["token_type"] = "DPoP".into();
+    }
     let mints = [TOKEN_EXCHANGE, "client_credentials"].contains(&&*form["grant_type"]);
     if form["grant_type"] == TOKEN_EXCHANGE {
         reply["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token".into();
     }
-    if !mints && !(form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst)) {
+    let kept = form["grant_type"] == "refresh_token" && state.keep_refresh.load(Ordering::SeqCst);
+    if !mints && !kept {
         let refresh = format!("refresh-{serial}");
         state.live.lock().unwrap().insert(refresh.clone());
         reply["refresh_token"] = refresh.into();
@@ -194,6 +203,12 @@ async fn token(
         reply["expires_in"] = expires_in.clone();
     }
     (StatusCode::OK, Json(reply))
+}
+
+/// The public key in a proof's header.
+pub fn key_of(proof: &str) -> String {
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(proof.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["jwk"].to_string()
 }
 
 /// RFC 8628 §3.2.
@@ -214,6 +229,9 @@ async fn device(State(state): State<Arc<Behaviour>>) -> (StatusCode, Json<Value>
 
 async fn api(State(state): State<Arc<Behaviour>>, headers: HeaderMap) -> StatusCode {
     let said = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(proof) = headers.get("dpop") {
+        state.proofs.lock().unwrap().push(key_of(proof.to_str().unwrap()));
+    }
     if let Some(key) = headers.get("x-weather-key") {
         state.keys.lock().unwrap().push(key.to_str().unwrap().to_owned());
     }

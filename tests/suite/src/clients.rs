@@ -3,7 +3,7 @@
 //! `cargo xtask install` puts them into `.cache/clients`. What they are told is what any user of theirs sets: endpoints,
 //! an access key, a region; and, as JSON, where the test bed is.
 
-use crate::host::{AgentSpec, Spec, component};
+use crate::host::{Spec, component};
 use crate::testbed::{Service, checkout};
 use crate::world::World;
 use anyhow::{Context as _, Result, ensure};
@@ -37,7 +37,8 @@ any_provider = true
 authorizer = "default"
 
 # A deployed agent, whose callers' word for a user counts.
-[workloads.greeter]
+[agents.greeter]
+authorizer = "default"
 trust_user_ids = true
 "#;
 
@@ -50,14 +51,6 @@ pub fn python() -> Option<PathBuf> {
 
 /// Adds to a host's configuration what these clients' workloads may do.
 pub fn configure(spec: &mut Spec) {
-    spec.agents.push(AgentSpec {
-        name: "greeter".into(),
-        providers: Vec::new(),
-        claims: Vec::new(),
-        egress: Vec::new(),
-        return_urls: Vec::new(),
-        reveal: false,
-    });
     spec.extra.push_str(WORKLOADS);
 }
 
@@ -104,7 +97,7 @@ pub async fn run(world: &World, liar: &Service, files: &[&str]) -> Result<String
     });
     // Nothing of an AWS account that whoever runs this may have.
     let output = tokio::process::Command::new(python)
-        .args(["-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-W", "ignore"])
+        .args(["-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "-W", "ignore"])
         .args(files)
         .current_dir(checkout().join("tests/clients"))
         .env_clear()
