@@ -9,6 +9,7 @@ use attache::consent::{Callback, ConsentError, Landing, Question, Stage, Started
 use attache::directory::Deployment;
 use attache::identity::Binding;
 use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
+use attache::providers::{CredentialProvider, Providers};
 use std::sync::Arc;
 use std::time::Duration;
 use support::third_party::Decision;
@@ -133,6 +134,25 @@ async fn alice_finishing_what_mallory_started_stores_nothing_for_anybody() {
         assert!(matches!(result, Err(ConsentError::Over)));
         nothing_is_stored(&bench);
     }
+}
+
+/// Whoever changes a provider does not get the codes of those who are at the one before.
+#[tokio::test]
+async fn a_code_and_its_verifier_go_to_no_provider_that_was_changed_since() {
+    let bench = Bench::new().await;
+    let alice = bench.user("alice").await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let callback = answer(&bench, &url);
+    let mut changed = bench.provider("google").as_ref().clone();
+    changed.client_id = "another".into();
+    let providers = Providers::configured([CredentialProvider::Oauth2(Arc::new(changed))]);
+    let consents = bench.restarted_consents_with(&providers);
+    let result = consents.callback(&google(), callback, Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::Changed(_))), "{result:?}");
+    assert!(bench.saas.asked("code").is_empty());
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
 }
 
 /// What is wrong with an answer.

@@ -266,7 +266,7 @@ impl Parts {
         let written = attempt.written().await?;
         let provider = self.provider(&session.provider)?;
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
-        let verifier = self.unseal(session, VERIFIER, sealed)?;
+        let verifier = self.unseal_of(session, VERIFIER, &provider, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);
         let prover = self.vault.prover_for(&provider).await?;
         let workload = attempt.binding().workload();

@@ -10,7 +10,7 @@
 //! soon as the user looks at the page again, since it takes the proof of who she is.
 
 use super::error::ConsentError;
-use super::flow::{Consents, Parts, action, actor};
+use super::flow::{Consents, Parts, action, actor, of_client};
 use super::session::{ConsentSession, Stage};
 use crate::audit::{Outcome, codes, with_cause};
 use crate::clock::Timestamp;
@@ -139,7 +139,7 @@ impl Consents {
             key: key.and_then(|key| key.expose_text().map(str::to_owned)),
         };
         let plain = serde_json::to_string(&kept).map(Secret::from_text).map_err(|_| ConsentError::Stopped)?;
-        session.sealed_code = Some(parts.seal(&session, DEVICE, &plain)?);
+        session.sealed_code = Some(parts.seal(&session, &of_client(DEVICE, &provider), &plain)?);
         session.stage = Stage::AtProvider;
         if !parts.sessions.advance(Stage::Started, session.clone()).await? {
             // Another tab was faster; its codes are the session's.
@@ -202,7 +202,7 @@ impl Parts {
             return Ok(None);
         }
         let Some(sealed) = &session.sealed_code else { return Ok(None) };
-        let plain = self.unseal(session, DEVICE, sealed)?;
+        let plain = self.unseal_of(session, DEVICE, &*self.provider(&session.provider)?, sealed)?;
         serde_json::from_slice(plain.expose()).map(Some).map_err(|_| ConsentError::Seal(SealError::Unreadable))
     }
 

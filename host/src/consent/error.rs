@@ -42,6 +42,10 @@ pub enum ConsentError {
     /// The configuration has no such provider any more.
     #[error("provider `{0}` is not configured")]
     NoProvider(ProviderName),
+    /// The provider of that name is another now: asked elsewhere, or knowing the host as another client. It is sent nothing
+    /// that the one before gave.
+    #[error("provider `{0}` was changed since the question was asked; ask the agent again for a new link")]
+    Changed(ProviderName),
     /// The answer came to the redirect URI of another provider.
     #[error("the answer came from another provider than the question went to")]
     WrongProvider,

@@ -13,7 +13,7 @@ use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, P
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::{Vault, Wanted};
+use crate::vault::{Vault, Wanted, client_of};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -307,7 +307,7 @@ impl Consents {
             let from = session.stage;
             session.stage = Stage::AtProvider;
             session.state_hash = Some(state_hash(&state));
-            session.sealed_verifier = Some(parts.seal(&session, VERIFIER, &pkce.verifier)?);
+            session.sealed_verifier = Some(parts.seal(&session, &of_client(VERIFIER, &provider), &pkce.verifier)?);
             let request = AuthorizationRequest {
                 redirect_uri: parts.redirect_uri(&session.provider),
                 state,
@@ -369,6 +369,20 @@ impl Parts {
 
     pub(super) fn seal(&self, session: &ConsentSession, kind: &str, plain: &Secret) -> Result<Vec<u8>, SealError> {
         with_associated(session, kind, |associated| self.sealer.seal(associated, plain))
+    }
+
+    /// What was sealed for this provider's client, unless that is another by now.
+    pub(super) fn unseal_of(
+        &self,
+        session: &ConsentSession,
+        kind: &str,
+        provider: &Provider,
+        sealed: &[u8],
+    ) -> Result<Secret, ConsentError> {
+        self.unseal(session, &of_client(kind, provider), sealed).map_err(|error| {
+            tracing::warn!(%error, session = %session.id, provider = %provider.name, "a consent cannot go on");
+            ConsentError::Changed(provider.name.clone())
+        })
     }
 
     pub(super) fn unseal(&self, session: &ConsentSession, kind: &str, sealed: &[u8]) -> Result<Secret, SealError> {
@@ -450,6 +464,11 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// What is of use at one provider alone, as it is configured when it is sealed: it opens for no other of that name.
+pub(super) fn of_client(kind: &str, provider: &Provider) -> String {
+    format!("{kind} of {}", client_of(provider))
 }
 
 /// How a `state` rests.

@@ -219,6 +219,7 @@ fn of_consent(error: &ConsentError) -> Class {
         ConsentError::NotFound | ConsentError::NoProvider(_) => Class::NotFound,
         ConsentError::Expired
         | ConsentError::Over
+        | ConsentError::Changed(_)
         | ConsentError::NotYours
         | ConsentError::SignInNeeded
         | ConsentError::NotFromBrowser

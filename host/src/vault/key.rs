@@ -81,7 +81,7 @@ impl Place {
 
 /// Which client we are at a provider, and where: what tokens belong to. A provider of the same name that is asked elsewhere, or
 /// knows us as somebody else, is another: tokens of the one are never sent to the other.
-pub(super) fn client_of(provider: &Provider) -> String {
+pub fn client_of(provider: &Provider) -> String {
     let at = match &provider.endpoints {
         Endpoints::Discovery { issuer } => issuer.as_str(),
         Endpoints::Static(server) => server.token.as_str(),

@@ -14,7 +14,7 @@ mod tokens;
 mod wanted;
 
 pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError, VaultParts};
-pub use key::VaultKey;
+pub use key::{VaultKey, client_of};
 pub use minted::{Mint, MintedFacts};
 pub use wanted::Wanted;
 
