@@ -410,6 +410,28 @@ async fn start_device(bench: &Bench, user: &str) -> ConsentId {
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// A device code works once: of two who ask at the same time, one would be told that there is no such code.
+#[tokio::test]
+async fn a_provider_that_is_slow_is_not_asked_twice_at_once() {
+    let bench = Arc::new(Bench::new().await);
+    let id = start_device(&bench, "alice").await;
+    let alice = bench.user("alice").await;
+    bench.consents.begin_device(id, &alice).await.unwrap();
+    bench.clock.advance(INTERVAL);
+    bench.saas.close_gate();
+    bench.saas.state.decisions.lock().unwrap().push_back(Decision::Granted);
+    let mut asking = Box::pin(bench.consents.ask_devices());
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    // Her page looks how far it got.
+    bench.consents.view(id, &alice).await.unwrap();
+    bench.clock.advance(INTERVAL);
+    let mut again = Box::pin(bench.consents.ask_devices());
+    assert!(matches!(futures_util::poll!(again.as_mut()), std::task::Poll::Ready(0)));
+    bench.saas.open_gate();
+    assert_eq!(asking.await, 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Completed);
+}
+
 #[tokio::test]
 async fn a_user_types_a_code_on_another_device_and_her_agent_gets_her_token() {
     let bench = Bench::new().await;
