@@ -329,6 +329,20 @@ async fn a_user_whose_token_is_over_is_sent_to_sign_in() {
 }
 
 #[tokio::test]
+async fn where_nobody_can_be_asked_anew_nothing_is_given_up() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind_elsewhere(Some("alice")).await;
+    bench.keep(&who, "google", &scopes("read"), tokens("kept", None)).await;
+    let return_url = Some("https://stranger.example/".into());
+    let forced = Wishes { force_authentication: true, return_url, ..Wishes::default() };
+    let refused = desk.release(&who, None, ask_by(Flow::UserFederation, "google", forced)).await.err();
+    assert!(matches!(refused, Some(Refusal::Denied(_))), "{refused:?}");
+    let released = desk.release(&who, None, ask("google")).await.ok().unwrap();
+    assert_eq!(secret(&released), "kept");
+}
+
+#[tokio::test]
 async fn forced_authentication_leaves_nothing_of_the_old_grant() {
     let bench = Bench::new().await;
     let desk = desk(&bench);

@@ -24,7 +24,12 @@ impl Parts {
         asked: &Asked,
     ) -> Result<(Scopes, Option<Timestamp>), Refusal> {
         if asked.force {
-            self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
+            // Asked first: where nobody can be asked, nothing is given up.
+            let asking = self.ask_consent(who, provider, wanted, asked).await;
+            if matches!(asking, Refusal::ConsentRequired { .. }) {
+                self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
+            }
+            return Err(asking);
         }
         match self.vault.status(who, provider, &self.bounded(who, provider, wanted)?) {
             GrantStatus::Granted { scopes, expires_at } => Ok((scopes, expires_at)),
