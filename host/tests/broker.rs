@@ -9,17 +9,24 @@ use attache::broker::{
     Acquire, Broker, Desk, DeskParts, Flow, Guest, Kind, Outbound, Refusal, Released, Seat, TokenType, Wishes,
 };
 use attache::consent::SessionStatus;
-use attache::directory::{BoundProvider, State};
+use attache::directory::{BoundProvider, State, Tags};
 use attache::egress::{Client, ClientConfig};
 use attache::identity::WatTable;
-use attache::ids::{AgentName, CredentialId, Digest, ProviderName};
+use attache::ids::{Account, AgentName, CredentialId, Digest, ProviderName};
+use attache::providers::{Builder, CredentialProvider, Managed, Oauth2Input, Oauth2Settings, Providers, SecretInput};
+use attache::secret::Secret;
+use attache::store::Store;
 use http_body_util::{BodyExt as _, Empty};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use support::{Bench, RETURN_URL, scopes, tokens};
+use support::{Bench, RETURN_URL, eventually, scopes, tokens};
 
 fn desk(bench: &Bench) -> Desk {
-    Desk::new(DeskParts {
+    Desk::new(parts(bench))
+}
+
+fn parts(bench: &Bench) -> DeskParts {
+    DeskParts {
         vault: bench.vault.clone(),
         consents: bench.consents.clone(),
         providers: bench.providers.clone(),
@@ -28,7 +35,7 @@ fn desk(bench: &Bench) -> Desk {
         directory: bench.directory.clone(),
         wats: WatTable::new(bench.clock.clone()),
         lifetime: Duration::from_secs(60),
-    })
+    }
 }
 
 /// An invocation of `calendar` for alice, who granted it `read` at `google`.
@@ -125,6 +132,79 @@ async fn an_unbound_provider_is_refused_at_the_next_call_of_an_invocation_that_r
     assert!(matches!(desk.acquire(&guest.wat, ask("google")).await, Err(Refusal::Denied(_))));
     assert_eq!(calls(&bench).len(), 1, "no further request left");
     assert_eq!(bench.outcomes(codes::SEND).iter().filter(|outcome| outcome.starts_with("Refused")).count(), 2);
+}
+
+/// Whoever changes a provider's hosts gets no credential that was on its way when they were others.
+#[tokio::test]
+async fn a_credential_does_not_go_where_its_provider_was_moved_meanwhile() {
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let managed = Managed {
+        rows: Store::open(&folder.path().join("a.db")).unwrap(),
+        sealer: bench.sealer.clone(),
+        account: Account::parse("default").unwrap(),
+        builder: Builder { oauth: bench.oauth.clone(), folder: None },
+    };
+    let url = "https://attache.example/".parse().unwrap();
+    let configured: [CredentialProvider; 0] = [];
+    let providers = Providers::load(configured, managed, url, bench.clock.clone()).await.unwrap();
+    let input = |host: &str| Oauth2Input {
+        settings: Oauth2Settings {
+            vendor: "CustomOauth2".into(),
+            client_id: "attache".into(),
+            authentication: None,
+            tenant: None,
+            issuer: None,
+            authorization_endpoint: Some(format!("{}/authorize", bench.saas.url)),
+            token_endpoint: Some(format!("{}/token", bench.saas.url)),
+            discovery: None,
+            on_behalf_of: None,
+            hosts: Some(vec![host.into()]),
+        },
+        secret: SecretInput::Managed(Secret::from_text("secret".into())),
+    };
+    providers.create_oauth2("moving", input("api.example"), Tags::default()).await.unwrap();
+    let name: AgentName = "elsewhere".parse().unwrap();
+    let moving = BoundProvider { provider: "moving".parse().unwrap(), scopes: scopes("read") };
+    let who = bench.bind_elsewhere(None).await;
+    bench.directory.bind(&name, moving).await.unwrap();
+    let desk = Desk::new(DeskParts { providers: providers.clone(), ..parts(&bench) });
+    bench.saas.close_gate();
+    let asking = tokio::spawn({
+        let (desk, who) = (desk.clone(), who.clone());
+        async move { desk.release(&who, None, ask_by(Flow::MachineToMachine, "moving", Wishes::default())).await.err() }
+    });
+    eventually("the token request", || bench.saas.mints() == 1).await;
+    providers.update_oauth2("moving", input("evil.example")).await.unwrap();
+    bench.saas.open_gate();
+    let refused = asking.await.unwrap();
+    assert!(matches!(refused, Some(Refusal::Unavailable(_))), "{refused:?}");
+    assert!(desk.release(&who, None, ask_by(Flow::MachineToMachine, "moving", Wishes::default())).await.is_ok());
+}
+
+/// A token of a wider grant could do more than the agent may now, whatever it asks for.
+#[tokio::test]
+async fn what_was_granted_beyond_what_is_bound_now_is_not_used() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let rogue = AgentName::parse("rogue").unwrap();
+    let bound = |text: &str| BoundProvider { provider: ProviderName::parse("google").unwrap(), scopes: scopes(text) };
+    let who = bench.bind("rogue", "alice").await;
+    bench.keep(&who, "google", &scopes("read write"), tokens("canary", None)).await;
+    bench.directory.bind(&rogue, bound("read write")).await.unwrap();
+    let (guest, _seat) = desk.seat(&who, None);
+    let held = desk.acquire(&guest.wat, ask("google")).await.unwrap();
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+
+    bench.directory.bind(&rogue, bound("read")).await.unwrap();
+    let sent = send(&bench, &desk, &guest, held.id).await;
+    assert!(matches!(sent, Err(Refusal::ConsentRequired { .. })), "{sent:?}");
+    assert!(matches!(desk.acquire(&guest.wat, ask("google")).await, Err(Refusal::ConsentRequired { .. })));
+    assert_eq!(calls(&bench), ["Bearer canary"], "no further request left");
+    // What the user agrees to within it is used, and the wider one again when it may be.
+    bench.keep(&who, "google", &scopes("read"), tokens("narrow", None)).await;
+    assert_eq!(send(&bench, &desk, &guest, held.id).await.unwrap(), 200);
+    assert_eq!(calls(&bench)[1], "Bearer narrow");
 }
 
 #[tokio::test]
@@ -246,6 +326,20 @@ async fn a_user_whose_token_is_over_is_sent_to_sign_in() {
     // The invocation itself ended long before; what it held is worth nothing.
     assert!(send(&bench, &desk, &guest, held.id).await.is_err());
     assert!(calls(&bench).is_empty());
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_anew_nothing_is_given_up() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let who = bench.bind_elsewhere(Some("alice")).await;
+    bench.keep(&who, "google", &scopes("read"), tokens("kept", None)).await;
+    let return_url = Some("https://stranger.example/".into());
+    let forced = Wishes { force_authentication: true, return_url, ..Wishes::default() };
+    let refused = desk.release(&who, None, ask_by(Flow::UserFederation, "google", forced)).await.err();
+    assert!(matches!(refused, Some(Refusal::Denied(_))), "{refused:?}");
+    let released = desk.release(&who, None, ask("google")).await.ok().unwrap();
+    assert_eq!(secret(&released), "kept");
 }
 
 #[tokio::test]

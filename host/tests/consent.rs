@@ -10,6 +10,7 @@ use attache::directory::Deployment;
 use attache::identity::Binding;
 use attache::ids::{AgentName, ConsentId, Digest, ProviderName};
 use attache::oauth::{Endpoints, Server};
+use attache::providers::{CredentialProvider, Providers};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -135,6 +136,25 @@ async fn alice_finishing_what_mallory_started_stores_nothing_for_anybody() {
         assert!(matches!(result, Err(ConsentError::Over)));
         nothing_is_stored(&bench);
     }
+}
+
+/// Whoever changes a provider does not get the codes of those who are at the one before.
+#[tokio::test]
+async fn a_code_and_its_verifier_go_to_no_provider_that_was_changed_since() {
+    let bench = Bench::new().await;
+    let alice = bench.user("alice").await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let callback = answer(&bench, &url);
+    let mut changed = bench.provider("google").as_ref().clone();
+    changed.client_id = "another".into();
+    let providers = Providers::configured([CredentialProvider::Oauth2(Arc::new(changed))]);
+    let consents = bench.restarted_consents_with(&providers);
+    let result = consents.callback(&google(), callback, Some(&alice)).await;
+    assert!(matches!(result, Err(ConsentError::AnotherProvider(_))), "{result:?}");
+    assert!(bench.saas.asked("code").is_empty());
+    assert_eq!(bench.sessions.stage(id), Stage::Failed);
+    nothing_is_stored(&bench);
 }
 
 /// What is wrong with an answer.
@@ -439,6 +459,28 @@ async fn start_device(bench: &Bench, user: &str) -> ConsentId {
 }
 
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// A device code works once: of two who ask at the same time, one would be told that there is no such code.
+#[tokio::test]
+async fn a_provider_that_is_slow_is_not_asked_twice_at_once() {
+    let bench = Arc::new(Bench::new().await);
+    let id = start_device(&bench, "alice").await;
+    let alice = bench.user("alice").await;
+    bench.consents.begin_device(id, &alice).await.unwrap();
+    bench.clock.advance(INTERVAL);
+    bench.saas.close_gate();
+    bench.saas.state.decisions.lock().unwrap().push_back(Decision::Granted);
+    let mut asking = Box::pin(bench.consents.ask_devices());
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    // Her page looks how far it got.
+    bench.consents.view(id, &alice).await.unwrap();
+    bench.clock.advance(INTERVAL);
+    let mut again = Box::pin(bench.consents.ask_devices());
+    assert!(matches!(futures_util::poll!(again.as_mut()), std::task::Poll::Ready(0)));
+    bench.saas.open_gate();
+    assert_eq!(asking.await, 1);
+    assert_eq!(bench.sessions.stage(id), Stage::Completed);
+}
 
 #[tokio::test]
 async fn a_user_types_a_code_on_another_device_and_her_agent_gets_her_token() {

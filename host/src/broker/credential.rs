@@ -24,9 +24,14 @@ impl Parts {
         asked: &Asked,
     ) -> Result<(Scopes, Option<Timestamp>), Refusal> {
         if asked.force {
-            self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
+            // Asked first: where nobody can be asked, nothing is given up.
+            let asking = self.ask_consent(who, provider, wanted, asked).await;
+            if matches!(asking, Refusal::ConsentRequired { .. }) {
+                self.vault.forget(who, provider, wanted).await.map_err(refuse_vault)?;
+            }
+            return Err(asking);
         }
-        match self.vault.status(who, provider, wanted) {
+        match self.vault.status(who, provider, &self.bounded(who, provider, wanted)?) {
             GrantStatus::Granted { scopes, expires_at } => Ok((scopes, expires_at)),
             GrantStatus::Short { missing } => Err(Refusal::InsufficientScopes(missing.to_vec())),
             GrantStatus::Missing => Err(self.ask_consent(who, provider, wanted, asked).await),
@@ -58,7 +63,8 @@ impl Parts {
     }
 
     /// The one way from a permit to a credential, for guests and for workloads elsewhere alike. Policy is asked once more
-    /// afterwards, since obtaining a token may take seconds.
+    /// afterwards, since obtaining a token may take seconds. The provider that comes with it is the one that it is of: one
+    /// that was changed meanwhile may name other hosts, and they are not for this credential.
     pub(super) async fn credential(
         &self,
         written: &Written<'_>,
@@ -68,7 +74,7 @@ impl Parts {
         let provider = self.still_permitted(who, permit)?;
         let token = match (&permit.way, &provider) {
             (Way::Grant(wanted), CredentialProvider::Oauth2(provider)) => {
-                self.vault.token(written, provider, wanted).await?
+                self.vault.token(written, provider, &self.bounded(who, provider, wanted)?).await?
             }
             (Way::Mint(mint), CredentialProvider::Oauth2(provider)) => {
                 self.vault.minted(written, provider, mint).await?
@@ -76,7 +82,13 @@ impl Parts {
             (_, CredentialProvider::ApiKey(provider)) => self.vault.api_key(written, provider)?,
             (Way::ApiKey, CredentialProvider::Oauth2(_)) => return Err(VaultError::Missing.into()),
         };
-        Ok((self.still_permitted(who, permit)?, token))
+        if !self.still_permitted(who, permit)?.is(&provider) {
+            return Err(VaultOr::Refused(Refusal::Unavailable(format!(
+                "provider `{}` was changed while its credential was on the way; try again",
+                permit.provider
+            ))));
+        }
+        Ok((provider, token))
     }
 
     pub(super) async fn release(

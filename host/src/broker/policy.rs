@@ -5,7 +5,7 @@ use super::{Acquire, Flow, Kind, Refusal, Wishes};
 use crate::directory::Terms;
 use crate::identity::{Binding, User};
 use crate::ids::{ProviderName, Scopes};
-use crate::oauth::More;
+use crate::oauth::{More, Provider};
 use crate::providers::{CredentialProvider, Unusable};
 use crate::vault::{Mint, Wanted};
 use std::sync::Arc;
@@ -108,6 +108,13 @@ impl Parts {
                 | (Way::Grant(_) | Way::Mint(_), CredentialProvider::Oauth2(_))
         );
         if same { Ok(provider) } else { Err(unbound(who, permit.provider.as_str())) }
+    }
+
+    /// What is wanted of a grant, within what is bound now: a user may have agreed to more while more was bound.
+    pub(super) fn bounded(&self, who: &Binding, provider: &Provider, wanted: &Wanted) -> Result<Wanted, Refusal> {
+        let terms = self.active(who)?;
+        let most = terms.most(&provider.name).ok_or_else(|| unbound(who, provider.name.as_str()))?;
+        Ok(wanted.within(most.limit(&provider.scopes)))
     }
 
     fn bound_provider(&self, who: &Binding, terms: &Terms, name: &ProviderName) -> Result<CredentialProvider, Refusal> {

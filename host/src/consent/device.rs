@@ -74,7 +74,8 @@ pub(super) struct Devices(Mutex<HashMap<ConsentId, Watched>>);
 #[derive(Clone)]
 struct Watched {
     user: User,
-    next_at: Timestamp,
+    /// None while the provider is being asked.
+    next_at: Option<Timestamp>,
     interval: Duration,
 }
 
@@ -87,9 +88,20 @@ impl Devices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that are due, taken out: whoever has one asks, and nobody else does.
+    /// Those that are due: whoever takes one asks, and nobody else does until it is settled.
     fn due(&self, now: Timestamp) -> Vec<(ConsentId, Watched)> {
-        self.lock().extract_if(|_, watched| watched.next_at <= now).collect()
+        let mut all = self.lock();
+        let due = all.iter_mut().filter(|(_, watched)| watched.next_at.is_some_and(|at| at <= now));
+        let taken = |(id, watched): (&ConsentId, &mut Watched)| {
+            watched.next_at = None;
+            (*id, watched.clone())
+        };
+        due.map(taken).collect()
+    }
+
+    /// It was asked. Unless it is to be asked again, it is over.
+    fn settle(&self, id: ConsentId) {
+        self.lock().extract_if(|other, watched| *other == id && watched.next_at.is_none()).for_each(drop);
     }
 }
 
@@ -173,6 +185,7 @@ impl Consents {
             if let Err(error) = parts.ask_device(id, watched).await {
                 tracing::warn!(error = %with_cause(&error), session = %id, "a consent by device came to nothing");
             }
+            parts.devices.settle(id);
         })
         .await;
         asked
@@ -217,7 +230,7 @@ impl Parts {
     }
 
     fn watch(&self, id: ConsentId, user: User, interval: Duration) {
-        let next_at = self.clock.now().plus(interval);
+        let next_at = Some(self.clock.now().plus(interval));
         self.devices.lock().insert(id, Watched { user, next_at, interval });
     }
 

@@ -102,6 +102,14 @@ impl Most<'_> {
         }
     }
 
+    /// As a set; none where a provider that lists no scopes offers any.
+    pub fn limit<'b>(&'b self, offered: &'b Scopes) -> Option<&'b Scopes> {
+        match self {
+            Self::Offered if offered.is_empty() => None,
+            _ => Some(self.all(offered)),
+        }
+    }
+
     /// What is asked for by asking for no scope in particular.
     pub fn all<'b>(&'b self, offered: &'b Scopes) -> &'b Scopes {
         match self {

@@ -32,6 +32,8 @@ enum Escape {
 
 /// `&quot;` and `&#x0041;` fit; nothing that stands for one byte is longer.
 const LONGEST: usize = 8;
+/// Addresses in addresses.
+const NESTED: usize = 3;
 
 impl Escapes {
     pub(super) fn new(secret: &[u8]) -> Self {
@@ -101,7 +103,7 @@ impl Search for Escapes {
 fn unit(text: &[u8], byte: u8, last: bool) -> Unit {
     let escape = match text {
         [] => Escape::Cut,
-        [b'%', rest @ ..] => hexadecimal(1, rest, 2, byte),
+        [b'%', rest @ ..] => percent(rest, byte),
         [b'\\', b'u', rest @ ..] => hexadecimal(2, rest, 4, byte),
         [b'\\', b'x', rest @ ..] => hexadecimal(2, rest, 2, byte),
         [b'\\', next, ..] if *next == byte && byte.is_ascii_punctuation() => Escape::Whole(2),
@@ -114,6 +116,18 @@ fn unit(text: &[u8], byte: u8, last: bool) -> Unit {
         other => other,
     };
     Unit { plain: text.first() == Some(&byte), escape }
+}
+
+/// `%2F`, and `%252F` where an address was put into another.
+fn percent(text: &[u8], byte: u8) -> Escape {
+    let (mut before, mut text) = (1, text);
+    for _ in 0..NESTED {
+        match (hexadecimal(before, text, 2, byte), text) {
+            (Escape::None, [b'2', b'5', rest @ ..]) => (before, text) = (before + 2, rest),
+            (found, _) => return found,
+        }
+    }
+    hexadecimal(before, text, 2, byte)
 }
 
 /// So many digits after a beginning of this length.

@@ -4,6 +4,7 @@
 //! the connection. `runtime` and `http` filter by the same list.
 
 use http::HeaderName;
+use std::borrow::Cow;
 
 /// Whether a header carries an identity, a credential or the state of a connection.
 ///
@@ -30,7 +31,7 @@ pub(super) fn of_connection(name: &HeaderName) -> bool {
 
 /// Headers that carry a credential, or by which a proxy in front of a service tells it who is asking.
 pub(super) fn of_identity(name: &HeaderName) -> bool {
-    let name = name.as_str();
+    let name = &*as_read(name.as_str());
     let exact = matches!(
         name,
         "authorization"
@@ -68,6 +69,11 @@ pub(super) fn of_identity(name: &HeaderName) -> bool {
         || name.ends_with("-authorization")
 }
 
+/// A name as it reaches programs that get headers as variables (RFC 3875 §4.1.18, WSGI, PHP): `_` and `-` are one there.
+pub(super) fn as_read(name: &str) -> Cow<'_, str> {
+    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +89,9 @@ mod tests {
             check(name, true);
         }
         for name in ["X-Api-Key", "Proxy-Authorization", "proxy-anything", "X-Original-Authorization", "DPoP"] {
+            check(name, true);
+        }
+        for name in ["X_Api_Key", "x_forwarded_for", "Remote_User", "x-original_authorization"] {
             check(name, true);
         }
         for name in ["x-goog-iap-jwt-assertion", "x-amzn-oidc-data", "X-MS-CLIENT-PRINCIPAL-ID", "x-forwarded-for"] {

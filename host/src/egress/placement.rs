@@ -1,6 +1,7 @@
 //! Where in a request a credential goes, and that a guest has not put anything there.
 
-use super::headers::of_connection;
+use super::headers::{as_read, of_connection};
+use super::scrub::percent_encoded;
 use crate::ids::Malformed;
 use crate::secret::Secret;
 use bytes::Bytes;
@@ -79,7 +80,10 @@ impl Placement {
     pub(super) fn taken(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
         match self {
             Self::Bearer => headers.contains_key(AUTHORIZATION).then(|| format!("the header `{AUTHORIZATION}`")),
-            Self::Header { name, .. } => headers.contains_key(name).then(|| format!("the header `{name}`")),
+            Self::Header { name, .. } => {
+                let place = as_read(name.as_str());
+                headers.keys().any(|other| as_read(other.as_str()) == place).then(|| format!("the header `{name}`"))
+            }
             Self::Query { parameter } => uri
                 .query()
                 .is_some_and(|query| names(query).any(|name| reads_as(&name, parameter)))
@@ -141,14 +145,7 @@ fn with_parameter(uri: &Uri, parameter: &str, secret: &Secret) -> Result<Uri, Mi
     }
     text.extend_from_slice(parameter.as_bytes());
     text.push(b'=');
-    for &byte in secret.expose() {
-        if unreserved(byte) {
-            text.push(byte);
-        } else {
-            let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
-            text.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
+    text.extend_from_slice(&Zeroizing::new(percent_encoded(secret.expose())));
     let mut parts = uri.clone().into_parts();
     // Shares these bytes, as a header does.
     let path = http::uri::PathAndQuery::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| Misfit)?;
@@ -231,6 +228,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("X-Key", HeaderValue::from_static("mine"));
         check(&Placement::header("x-kEy", "").unwrap(), &headers, "https://api.example/", true);
+        check(&Placement::header("x_key", "").unwrap(), &headers, "https://api.example/", true);
+        headers.insert("x_other", HeaderValue::from_static("mine"));
+        check(&Placement::header("X-Other", "").unwrap(), &headers, "https://api.example/", true);
         check(&Placement::header("x-keys", "").unwrap(), &headers, "https://api.example/", false);
     }
 

@@ -94,6 +94,11 @@ impl Literals {
             skips: Box::new([(HEAD - 1) as u8; BLOCKS]),
         };
         spell(secret, &mut |spelling| literals.add(spelling));
+        // As it stands in a query, encoded once more with the address around it.
+        let encoded = Zeroizing::new(percent_encoded(secret));
+        if *encoded != secret {
+            spell(&encoded, &mut |spelling| literals.add(spelling));
+        }
         literals
     }
 
@@ -164,6 +169,20 @@ fn head(text: &[u8]) -> u64 {
 
 fn block(first: u8, second: u8) -> usize {
     (usize::from(first) << 4 ^ usize::from(second)) & (BLOCKS - 1)
+}
+
+/// Every byte but the unreserved ones as `%2F` (RFC 3986 §2.1).
+pub(super) fn percent_encoded(secret: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(3 * secret.len());
+    for &byte in secret {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(byte);
+        } else {
+            let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
+            text.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    text
 }
 
 /// Calls `add` with every spelling; equal ones come more than once.

@@ -98,6 +98,27 @@ fn every_spelling_is_covered_however_it_is_cut() {
     check_all(TOKEN);
 }
 
+/// A sign-in page is told where to go back to, with the key in it.
+#[test]
+fn an_address_that_was_put_into_another_is_covered() {
+    const KEY: &str = "AIza/canary+key=&0123";
+    let encode =
+        |text: &str, upper| percent(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", upper);
+    let once = encode(KEY, true);
+    let (twice, lower) = (encode(&once, true), encode(&encode(KEY, false), false));
+    let thrice = encode(&twice, true);
+    let base64 = STANDARD.encode(format!("https://api.example/v1?key={once}"));
+    for echo in [&twice, &thrice, &lower, &base64, &crate::ids::hex(once.as_bytes())] {
+        for size in (1..echo.len() + 20).chain([4096]) {
+            let (out, _) = stream(KEY, format!("next={echo}&rest").as_bytes(), size);
+            let out = String::from_utf8_lossy(&out).into_owned();
+            let left = out.bytes().filter(|byte| *byte != b'*').count();
+            assert!(left <= "next=&rest".len() + "https://api.example/v1?key=".len() * 4 / 3 + 4, "{out}");
+            assert!(!out.contains("canary") && out.ends_with("&rest"), "{out}");
+        }
+    }
+}
+
 /// In the spelling of one encoder a part of a secret can look like an escape of another.
 #[test]
 fn a_secret_that_looks_like_escapes_is_covered_in_every_spelling() {

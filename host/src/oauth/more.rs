@@ -48,11 +48,37 @@ impl More {
             if reserved(name) {
                 return Err(Malformed(format!("the parameter `{name}` is set by the host; leave it out")));
             }
+            if RIGHTS.iter().any(|right| right.eq_ignore_ascii_case(name)) {
+                return Err(Malformed(format!(
+                    "the parameter `{name}` asks for rights, and those are asked for by scopes, resources and audiences \
+                     alone; where every request needs it, an operator adds it to the provider"
+                )));
+            }
             check_text("the value of a parameter", value)?;
         }
         Ok(())
     }
 }
+
+/// By which some servers are asked for rights elsewhere than in `scope`, where neither what an operator bound nor what a
+/// user reads on the host's page would say so: RFC 9396, OIDC Core §5.5, Auth0's audience, what the user granted to the
+/// same client for another agent (Google), a second list of scopes (Slack, HubSpot), a set of permissions by its name or
+/// number (Facebook, Discord). Configuration may set them; an agent may not.
+const RIGHTS: [&str; 13] = [
+    "audience",
+    "authorization_details",
+    "bot_scope",
+    "claims",
+    "config_id",
+    "include_granted_scopes",
+    "optional_scope",
+    "permission",
+    "permissions",
+    "scopes",
+    "team_scope",
+    "user_scope",
+    "user_scopes",
+];
 
 /// Whether a parameter is the host's own, in any spelling. Neither configuration nor an agent sets it.
 pub fn reserved(name: &str) -> bool {
@@ -115,6 +141,7 @@ pub struct Proofs<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vendor::Vendor;
     use super::*;
 
     fn with(change: impl FnOnce(&mut More)) -> Result<(), Malformed> {
@@ -136,6 +163,14 @@ mod tests {
         }
         for name in ["access_type", "prompt", "login_hint", "x.y-z_1"] {
             parameter(name, "x").unwrap();
+        }
+    }
+
+    #[test]
+    fn no_parameter_asks_for_rights_beside_the_scopes() {
+        let by_vendors = Vendor::all().filter_map(|vendor| vendor.quirks().scope_parameter.as_deref());
+        for name in RIGHTS.into_iter().chain(by_vendors).chain(["AUTHORIZATION_DETAILS"]) {
+            assert!(parameter(name, "x").unwrap_err().0.contains("asks for rights"), "{name}");
         }
     }
 

@@ -34,6 +34,15 @@ impl CredentialProvider {
         }
     }
 
+    /// Whether it is this very one, as it was configured then: with another configuration it is another.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Oauth2(one), Self::Oauth2(other)) => Arc::ptr_eq(one, other),
+            (Self::ApiKey(one), Self::ApiKey(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// What it gives.
     pub fn kind(&self) -> Kind {
         match self {

@@ -27,7 +27,7 @@ pub(super) enum Found {
 }
 
 impl Cache {
-    /// The grant for just these resources that covers these scopes: of several the one with the fewest scopes (least privilege), and of those
+    /// The grant for just these resources that covers these scopes and is for no more than may be used: of several the one with the fewest scopes (least privilege), and of those
     /// the newest.
     pub(super) fn covering(&self, place: &Place, wanted: &Wanted) -> Found {
         let rows = self.read();
@@ -35,7 +35,7 @@ impl Cache {
         let mut best: Option<&Arc<Held>> = None;
         let mut short = None;
         let (scopes, resources) = (&wanted.scopes, wanted.resources());
-        for one in held.iter().filter(|one| one.row.resources == resources) {
+        for one in held.iter().filter(|one| one.row.resources == resources && wanted.admits(&one.row.asked)) {
             if one.usable.covers(scopes) {
                 let rank = |held: &Held| (held.usable.iter().count(), std::cmp::Reverse(held.row.updated_at));
                 if best.is_none_or(|best| rank(one) < rank(best)) {

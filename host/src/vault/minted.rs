@@ -6,7 +6,6 @@
 //! starts anew knows none of them.
 
 use super::grants::{Parts, Token, Vault, VaultError};
-use super::key::client_of;
 use super::refresh::{Age, PATIENCE, REST};
 use super::wanted::Wanted;
 use crate::audit::{Action, Attempt, Outcome, Written, codes, with_cause};
@@ -14,7 +13,9 @@ use crate::clock::Timestamp;
 use crate::identity::{Binding, VerifiedUser};
 use crate::ids::{AgentName, Scopes, UserId, sha256};
 use crate::jose::{DpopProver, SigningAlgorithm};
-use crate::oauth::{ActChain, ActorToken, Exchange, OAuthError, Proofs, Provider, TokenSet, TokenType, token_types};
+use crate::oauth::{
+    ActChain, ActorToken, Delegation, Exchange, OAuthError, Proofs, Provider, TokenSet, TokenType, token_types,
+};
 use crate::providers::ApiKeyProvider;
 use crate::seal::push_part;
 use crate::secret::SharedSecret;
@@ -213,6 +214,8 @@ impl State {
 struct Landing {
     parts: Arc<Parts>,
     name: Name,
+    /// Its place in memory is part of the name.
+    _provider: Arc<Provider>,
 }
 
 impl Drop for Landing {
@@ -257,7 +260,7 @@ impl Parts {
     }
 
     /// What the token depends on. The user has no part in a token of the agent's own: not even their name is looked at.
-    fn name(&self, who: &Binding, provider: &Provider, mint: &Mint, subject: Option<&Arc<VerifiedUser>>) -> Name {
+    fn name(&self, who: &Binding, provider: &Arc<Provider>, mint: &Mint, subject: Option<&Arc<VerifiedUser>>) -> Name {
         let agent = who.agent();
         let wanted = mint.wanted();
         let mut bytes = Vec::with_capacity(512);
@@ -265,7 +268,8 @@ impl Parts {
         push_part(&mut bytes, agent.identity().id.as_str().as_bytes());
         push_part(&mut bytes, agent.digest().map(|digest| digest.to_string()).unwrap_or_default().as_bytes());
         push_part(&mut bytes, provider.name.as_str().as_bytes());
-        push_part(&mut bytes, client_of(provider).as_bytes());
+        // As it is configured now. Tokens and flights hold on to it, so that no other gets its place in memory meanwhile.
+        push_part(&mut bytes, &Arc::as_ptr(provider).addr().to_be_bytes());
         push_part(&mut bytes, mint.flow().as_bytes());
         push_part(&mut bytes, wanted.scopes.joined().as_bytes());
         let more = wanted.more();
@@ -301,7 +305,7 @@ impl Parts {
         let epoch = state.epoch;
         let (parts, who, provider, mint) = (self.clone(), who.clone(), provider.clone(), mint.clone());
         let task = tokio::spawn(async move {
-            let landing = Landing { parts, name };
+            let landing = Landing { parts, name, _provider: provider.clone() };
             let parts = &landing.parts;
             let result = parts.mint_boxed(who, provider, mint).await;
             let now = parts.clock.now();
@@ -409,11 +413,16 @@ impl Parts {
         provider: &Arc<Provider>,
     ) -> Result<Option<(SharedSecret, &'static str)>, VaultError> {
         let Some(behalf) = &provider.on_behalf_of else { return Ok(None) };
+        // Whoever reads it could show it to whom it is for: it is for nobody else.
+        let reader = match &behalf.grant {
+            Delegation::IdJag { identity_provider, .. } => identity_provider,
+            Delegation::TokenExchange | Delegation::JwtBearer => provider,
+        };
         match &behalf.actor {
             ActorToken::None => Ok(None),
             ActorToken::MachineToMachine { scopes } => {
                 let own = Mint::Machine(scopes.clone().into());
-                let token = self.minted(who, provider, &own).await?;
+                let token = self.minted(who, reader, &own).await?;
                 Ok(Some((token.secret.clone(), token_types::ACCESS_TOKEN)))
             }
             ActorToken::WorkloadJwt { audience } => {
@@ -421,12 +430,12 @@ impl Parts {
                 let audience = match audience {
                     Some(audience) => audience.clone(),
                     None => {
-                        self.oauth.server(provider).await.map_err(failed)?.issuer.clone().map(String::from).ok_or_else(
+                        self.oauth.server(reader).await.map_err(failed)?.issuer.clone().map(String::from).ok_or_else(
                             || {
                                 failed(OAuthError::Configuration(format!(
                                     "provider `{}` has no issuer that an actor token could be for; add `issuer`, or \
                                  `audience` to `on_behalf_of`",
-                                    provider.name
+                                    reader.name
                                 )))
                             },
                         )?

@@ -9,6 +9,7 @@ pub struct Wanted {
     /// Scopes.
     pub scopes: Scopes,
     more: More,
+    most: Option<Scopes>,
 }
 
 impl Wanted {
@@ -26,12 +27,23 @@ impl Wanted {
         more.audiences.sort_unstable();
         more.audiences.dedup();
         more.parameters.sort_unstable();
-        Ok(Self { scopes, more })
+        Ok(Self { scopes, more, most: None })
     }
 
     /// The same of these scopes.
     pub fn with_scopes(&self, scopes: Scopes) -> Self {
-        Self { scopes, more: self.more.clone() }
+        Self { scopes, ..self.clone() }
+    }
+
+    /// The same, of a grant for no more than these scopes. A token of a wider one could do more than its holder may now,
+    /// whatever was asked for.
+    pub fn within(&self, most: Option<&Scopes>) -> Self {
+        Self { most: most.cloned(), ..self.clone() }
+    }
+
+    /// Whether what was asked of the user is no more than may be used now.
+    pub(super) fn admits(&self, asked: &Scopes) -> bool {
+        self.most.as_ref().is_none_or(|most| most.covers(asked))
     }
 
     /// What is asked for beside the scopes.
@@ -53,7 +65,7 @@ impl From<&Scopes> for Wanted {
 
 impl From<Scopes> for Wanted {
     fn from(scopes: Scopes) -> Self {
-        Self { scopes, more: More::default() }
+        Self { scopes, ..Self::default() }
     }
 }
 

@@ -213,12 +213,17 @@ impl Bench {
 
     /// Consents of a host that starts anew on the same sessions.
     pub fn restarted_consents(&self) -> Arc<Consents> {
+        self.restarted_consents_with(&self.providers)
+    }
+
+    /// The same with other providers.
+    pub fn restarted_consents_with(&self, providers: &Arc<Providers>) -> Arc<Consents> {
         consents_of(
             &self.sessions,
             &self.sealer,
             &self.vault,
             &self.oauth,
-            &self.providers,
+            providers,
             &self.directory,
             &self.trail,
             &self.clock,

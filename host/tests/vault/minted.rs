@@ -2,7 +2,7 @@
 
 use crate::support::{Bench, eventually, scopes, text};
 use attache::audit::codes;
-use attache::oauth::More;
+use attache::oauth::{Delegation, Endpoints, More, Provider, Server};
 use attache::vault::{GrantFilter, Mint, VaultError, Wanted};
 use base64::Engine as _;
 use std::sync::Arc;
@@ -166,6 +166,54 @@ async fn what_is_forgotten_is_minted_anew_and_what_is_on_its_way_is_not_kept() {
     bench.saas.open_gate();
     assert_eq!(caller.await.unwrap(), "access-m3");
     assert_eq!(text(&bench.minted(&who, "google", &machine("read")).await.unwrap()), "access-m4");
+}
+
+/// A provider of the same name that was changed meanwhile may send its tokens elsewhere.
+#[tokio::test]
+async fn a_flight_that_began_before_a_change_brings_nothing_to_whoever_comes_after() {
+    let bench = Arc::new(Bench::new().await);
+    let who = bench.bind_alone("calendar");
+    bench.saas.close_gate();
+    let ask = |provider: Arc<Provider>| {
+        let (bench, who) = (bench.clone(), who.clone());
+        tokio::spawn(async move {
+            let attempt = bench.attempt(&who);
+            let written = attempt.written().await.unwrap();
+            text(&bench.vault.minted(&written, &provider, &machine("read")).await.unwrap())
+        })
+    };
+    let before = ask(bench.provider("google"));
+    eventually("the token request", || bench.saas.mints() == 1).await;
+    let after = ask(Arc::new((*bench.provider("google")).clone()));
+    eventually("a request of its own", || bench.saas.mints() == 2).await;
+    bench.saas.open_gate();
+    assert_ne!(before.await.unwrap(), after.await.unwrap());
+}
+
+/// Whoever reads an actor's token could show it to whom it is for.
+#[tokio::test]
+async fn an_actor_is_named_to_the_issuer_of_an_assertion_and_to_nobody_else() {
+    let bench = Bench::new().await;
+    let who = bench.bind("calendar", "alice").await;
+    let idp = |issuer: &str| {
+        let mut server = bench.provider("google").as_ref().clone();
+        server.name = "corp".parse().unwrap();
+        let Endpoints::Static(there) = &server.endpoints else { panic!("google has endpoints of its own") };
+        let there = Server { issuer: Some(issuer.parse().unwrap()), ..Server::clone(there) };
+        server.endpoints = Endpoints::Static(Arc::new(there));
+        Arc::new(server)
+    };
+    let mut provider = bench.provider("orders-jwt").as_ref().clone();
+    let behalf = provider.on_behalf_of.as_mut().unwrap();
+    behalf.grant = Delegation::IdJag { identity_provider: idp("https://idp.example"), audience: Some("x".into()) };
+    let attempt = bench.attempt(&who);
+    let written = attempt.written().await.unwrap();
+    // What the assertion is worth is another matter: what was sent is looked at.
+    let _ = bench.vault.minted(&written, &Arc::new(provider), &self::behalf("read")).await;
+    let actor = bench.saas.asked("actor_token").remove(0);
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(actor.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], "https://idp.example");
 }
 
 #[tokio::test]
