@@ -45,6 +45,13 @@ impl Written {
         self
     }
 
+    /// Another host than the third party is where its credential goes.
+    #[must_use]
+    pub fn sent_to(mut self, url: &str) -> Self {
+        self.lines = self.lines.replace("hosts = [\"SAAS\"]", &format!("hosts = [{url:?}]"));
+        self
+    }
+
     /// The only scopes that the probe is bound to there.
     #[must_use]
     pub fn bound_to(mut self, scopes: &[&'static str]) -> Self {

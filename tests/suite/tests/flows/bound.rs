@@ -5,6 +5,10 @@ use bytes::Bytes;
 use serde_json::json;
 use suite::call::Caller;
 use suite::flows::{self, Written};
+use suite::glewlwyd::Glewlwyd;
+use suite::story::grants;
+use suite::testbed::ATTACHE_SECRET;
+use suite::walk;
 use suite::world::World;
 
 const ASK: &str = "provider=saas&scope=calendar.read";
@@ -25,7 +29,9 @@ async fn a_bound_grant_is_proven_at_the_resource_and_its_token_alone_opens_nothi
     world.agree(&mut alice, ASK).await?;
     let about = world.about(&alice.token, ASK).await?;
     assert_eq!((&about["user"], &about["bound"]), (&json!("alice"), &json!(true)));
-    for token in world.canaries().await? {
+    let tokens = world.canaries().await?;
+    ensure!(!tokens.is_empty(), "there are tokens to be tried");
+    for token in tokens {
         let reply = Caller::new(&world.bed.saas.issuer())
             .send(http::Method::GET, "/about", Some(&token), &[], Bytes::new())
             .await?;
@@ -71,5 +77,39 @@ async fn machines_and_exchanged_tokens_are_bound_too() -> Result<()> {
         let about = world.about(&alice, &format!("{ASK}&flow={flow}")).await?;
         ensure!(about["bound"] == true, "{flow}: {about}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_of_another_make_binds_its_tokens_and_takes_the_proofs() -> Result<()> {
+    // So short that each use renews it.
+    let Some(second) = Glewlwyd::start(5).await? else {
+        eprintln!(
+            "SKIPPED: there is no `glewlwyd`; install it (`apt-get install glewlwyd sqlite3`) and run this again"
+        );
+        return Ok(());
+    };
+    let lines = format!(
+        "issuer = {:?}\nclient_id = \"attache\"\nclient_secret = {{ file = \"second.key\" }}\ndpop = \"always\"\n\
+         offline_scope = \"offline_access\"",
+        second.issuer()
+    );
+    let written = Written::oauth2("second", &lines)
+        .file("second.key", ATTACHE_SECRET)
+        .bound_to(&["calendar.read"])
+        .sent_to(&second.url);
+    let world = flows::world(vec![written]).await?;
+    second.client("attache", ATTACHE_SECRET, &[&format!("{}/oauth2/callback/second", world.host.url)]).await?;
+    let mut alice = world.person("alice").await?;
+    let query = "provider=second&scope=calendar.read";
+    let link = world.link(&alice.token, query).await?;
+    let page = walk::open(&mut alice.browser, &link, "alice").await?;
+    let page = second.agree(&mut alice.browser, page, "alice").await?;
+    ensure!(page.status == 200 && page.url.as_str().starts_with(&world.host.url), "{} {}", page.url, page.body);
+    for _ in 0..2 {
+        let text = world.ask(&alice.token, &format!("send?{query}&url={}/api/oidc/userinfo", second.url)).await?;
+        ensure!(text.starts_with("200 "), "{text}");
+    }
+    assert_eq!(grants(&world)?.len(), 1, "the grant outlives its tokens");
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Renewing at a provider that takes each refresh token once (RFC 9700 §4.14.2), and what can happen in the middle.
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::Duration;
 use suite::call::Caller;
 use suite::flows::{self, Written};
 use suite::story::grants;
+use suite::testbed::ATTACHE_SECRET;
 use suite::world::{Person, World};
 
 const ASK: &str = "provider=saas&scope=calendar.read";
@@ -74,9 +77,10 @@ async fn an_error_before_the_rotation_costs_one_call_and_not_the_grant() -> Resu
 /// why, and after it everything works. Never a token of somebody else's.
 async fn honestly_asked_again(world: &World, mut alice: Person) -> Result<()> {
     let text = world.ask(&alice.token, &format!("send?{ASK}&url={}/whose", world.bed.saas.issuer())).await?;
-    ensure!(text.contains("ConsentRequired"), "{text}");
+    ensure!(text.contains("the user has not granted this yet"), "{text}");
+    world.link(&alice.token, ASK).await?;
     ensure!(grants(world)?.is_empty(), "the dead grant is gone");
-    let renewals = world.trail("credential.refresh")?;
+    let renewals = world.trail("token.refresh")?;
     let reasons: Vec<&str> = renewals.iter().filter_map(|entry| entry["reason"].as_str()).collect();
     ensure!(reasons.iter().any(|reason| reason.contains("never arrived here")), "the record says why: {renewals:?}");
     world.agree(&mut alice, ASK).await?;
@@ -165,25 +169,20 @@ async fn a_refresh_token_that_somebody_else_used_ends_the_grant_and_is_recognise
     let stolen = tokens.as_array().and_then(|all| all.iter().rev().find(|token| token["kind"] == "RefreshToken"));
     let stolen = stolen.and_then(|token| token["value"].as_str()).context("a refresh token")?;
     let thief = Caller::new(&world.bed.saas.issuer());
-    let form = format!(
-        "grant_type=refresh_token&refresh_token={stolen}&client_id=attache&client_secret={}",
-        suite::testbed::ATTACHE_SECRET
-    );
-    // The client authenticates by its header; whoever stole the token stole that too.
-    use base64::Engine as _;
-    let basic = base64::engine::general_purpose::STANDARD.encode(format!("attache:{}", suite::testbed::ATTACHE_SECRET));
-    let basic = format!("Basic {basic}");
+    // The client authenticates by its header; whoever stole the token stole its secret too.
+    let basic = format!("Basic {}", STANDARD.encode(format!("attache:{ATTACHE_SECRET}")));
     let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", basic.as_str())];
-    let form = form.split("&client_id").next().unwrap_or_default().to_owned();
+    let form = format!("grant_type=refresh_token&refresh_token={stolen}");
     let reply = thief.send(http::Method::POST, "/token", None, &headers, form).await?;
     ensure!(reply.status == 200, "{}", reply.text());
     let taken = reply.json();
     let taken = taken["access_token"].as_str().context("a token")?;
 
     let text = world.ask(&alice.token, &format!("send?{ASK}&url={}/whose", world.bed.saas.issuer())).await?;
-    ensure!(text.contains("ConsentRequired"), "{text}");
+    ensure!(text.contains("the user has not granted this yet"), "{text}");
+    world.link(&alice.token, ASK).await?;
     ensure!(grants(&world)?.is_empty(), "the grant is gone here");
-    let entry = world.trail("credential.refresh")?;
+    let entry = world.trail("token.refresh")?;
     ensure!(entry[0]["reason"].as_str().is_some_and(|r| r.contains("no longer honours the grant")), "{entry:?}");
     let reply = thief.send(http::Method::GET, "/about", Some(taken), &[], "").await?;
     ensure!(reply.status == 401, "and the thief's tokens are over too: {}", reply.text());
