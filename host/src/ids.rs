@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Why text is not the name it should be. The message says what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -220,10 +221,11 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A set of scopes, sorted; the order in which they were asked does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(BTreeSet<Scope>);
+/// A set of scopes, sorted; the order in which they were asked does not matter. Clones share it: there are several in every
+/// grant, and one goes out with every token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(from = "BTreeSet<Scope>")]
+pub struct Scopes(Arc<BTreeSet<Scope>>);
 
 impl Scopes {
     /// From single scopes.
@@ -231,7 +233,7 @@ impl Scopes {
     /// # Errors
     /// [`Malformed`] names the first bad one.
     pub fn parse<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<Self, Malformed> {
-        scopes.into_iter().map(Scope::parse).collect::<Result<_, _>>().map(Self)
+        scopes.into_iter().map(Scope::parse).collect()
     }
 
     /// In order.
@@ -256,7 +258,7 @@ impl Scopes {
 
     /// Those of `wanted` that are not here.
     pub fn missing(&self, wanted: &Scopes) -> Scopes {
-        Scopes(wanted.0.difference(&self.0).cloned().collect())
+        wanted.0.difference(&self.0).cloned().collect()
     }
 
     /// Whether there is none.
@@ -266,7 +268,17 @@ impl Scopes {
 }
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
+        scopes.into_iter().collect::<BTreeSet<_>>().into()
+    }
+}
+impl From<BTreeSet<Scope>> for Scopes {
+    fn from(scopes: BTreeSet<Scope>) -> Self {
+        Self(Arc::new(scopes))
+    }
+}
+impl Serialize for Scopes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
     }
 }
 

@@ -103,10 +103,14 @@ impl Held {
         Self::with(row, facts)
     }
 
-    fn with(row: GrantRow, facts: Vec<u8>) -> Self {
+    fn with(mut row: GrantRow, facts: Vec<u8>) -> Self {
+        // Most providers grant what was asked for. One set then, not three: there may be a million rows.
+        if row.granted == row.asked {
+            row.granted = row.asked.clone();
+        }
         // Granted beyond what was asked for is not used: the user did not read it on our page.
         let beyond = row.asked.missing(&row.granted);
-        let usable = beyond.missing(&row.granted);
+        let usable = if beyond.is_empty() { row.granted.clone() } else { beyond.missing(&row.granted) };
         Self { row, usable, facts }
     }
 }
