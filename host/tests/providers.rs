@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "only the host's issuer is used")]
 mod support;
 
 use attache::clock::{Clock, Timestamp};

@@ -47,9 +47,6 @@ fn provider(
     problems: &mut Problems<'_>,
 ) -> Option<ApiKeyProvider> {
     let placement = placement(here, &table, problems);
-    if table.hosts.get_ref().is_empty() {
-        problems.at(&table.hosts.span(), "`hosts` must name at least one host; the key goes nowhere else");
-    }
     let hosts = destinations(context, &table.hosts, problems);
     let span = table.key.span();
     let key = match context.secrets {
