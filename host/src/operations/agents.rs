@@ -6,6 +6,7 @@ use crate::audit::{Action, Actor, AgentRef, codes};
 use crate::directory::{BoundProvider, Deployment, State, Terms, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, ProviderName};
 use crate::providers::CredentialProvider;
+use crate::vault::GrantFilter;
 use crate::wiring::ComponentError;
 use bytes::Bytes;
 use serde_json::json;
@@ -138,7 +139,12 @@ impl Operations {
     ) -> Result<AgentView, OperationError> {
         let permitted = self.permit(caller, Operation::UnbindCredentialProvider, Some(name))?;
         let action = Action::new(codes::WORKLOAD_UNBIND, name.as_str()).with(json!({ "provider": provider }));
-        let deed = async { Ok(self.host.directory.unbind(name, provider).await?) };
+        let deed = async {
+            let identity = self.host.directory.unbind(name, provider).await?;
+            let of_it = GrantFilter { agent: Some(name.clone()), provider: Some(provider.clone()), user: None };
+            self.host.vault.forget_minted(&of_it);
+            Ok(identity)
+        };
         let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
         Ok(self.one(&identity))
     }
@@ -173,7 +179,13 @@ impl Operations {
         state: State,
     ) -> Result<AgentView, OperationError> {
         let permitted = self.permit(caller, operation, Some(name))?;
-        let deed = async { Ok(self.host.directory.set_state(name, state).await?) };
+        let deed = async {
+            let identity = self.host.directory.set_state(name, state).await?;
+            if state == State::Suspended {
+                self.host.vault.forget_minted(&GrantFilter { agent: Some(name.clone()), ..GrantFilter::default() });
+            }
+            Ok(identity)
+        };
         let identity =
             self.written(self.about(permitted.actor(), name), Action::new(code, name.as_str()), deed).await?;
         Ok(self.one(&identity))

@@ -8,6 +8,7 @@ use crate::directory::Tags;
 use crate::ids::ProviderName;
 use crate::providers::{ApiKeyInput, ApiKeySettings, Facts, Kind, Oauth2Input, Oauth2Settings, Page, SecretInput};
 use crate::secret::Secret;
+use crate::vault::GrantFilter;
 use serde_json::json;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -120,10 +121,13 @@ impl Operations {
         self.written(permitted.actor(), action, deed).await
     }
 
-    /// Removes a provider, and its secret with it. No call gets a credential of it from now on.
+    /// Removes a provider: its secret, what users granted there, its tokens in memory, and every binding that was made while
+    /// the host ran. A later one of the same name begins with nothing.
+    ///
+    /// Grants go first, while there is still somebody to tell of it; how far that got stands in the trail.
     ///
     /// # Errors
-    /// [`OperationError`]; it is there as before then.
+    /// [`OperationError`]. Then the provider may still be there with fewer grants; deleting it again goes on.
     pub async fn delete_provider(
         &self,
         caller: &Arc<Caller>,
@@ -136,7 +140,23 @@ impl Operations {
         };
         let permitted = self.permit(caller, operation, None)?;
         let action = Action::new(codes::PROVIDER_DELETE, name.as_str());
-        let deed = async { Ok(self.host.providers.delete(kind, name.as_str()).await?) };
+        let host = &self.host;
+        let of_it = GrantFilter { provider: Some(name.clone()), ..GrantFilter::default() };
+        let deed = async {
+            // First whether there is one to delete: a configured one keeps its grants.
+            host.providers.deletable(kind, name.as_str())?;
+            host.vault.revoke_where(&of_it, &permitted.actor()).await?;
+            host.providers.delete(kind, name.as_str()).await?;
+            host.vault.forget_minted(&of_it);
+            // What was agreed to in between.
+            host.vault.revoke_where(&of_it, &permitted.actor()).await?;
+            for workload in host.directory.list() {
+                if workload.bound.iter().any(|bound| bound.provider == *name) {
+                    host.directory.unbind(&workload.name, name).await?;
+                }
+            }
+            Ok(())
+        };
         self.written(permitted.actor(), action, deed).await
     }
 

@@ -295,6 +295,14 @@ impl Providers {
         .await
     }
 
+    /// Whether there is such a provider to delete.
+    ///
+    /// # Errors
+    /// [`ManageError::Unknown`], and [`ManageError::Configured`] for one of the configuration.
+    pub fn deletable(&self, kind: Kind, name: &str) -> Result<(), ManageError> {
+        self.ours(name, kind).map(drop)
+    }
+
     /// What may be told of a provider.
     ///
     /// # Errors
