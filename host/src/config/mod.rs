@@ -187,12 +187,15 @@ struct Context<'a> {
     development: bool,
     /// The folder whose files providers may name that are made while the host runs.
     shared: Option<PathBuf>,
+    /// This host's own place, which is an issuer of nobody's users.
+    own: Option<url::Origin>,
 }
 
 /// Each part goes on after a problem, so that one reading tells them all; none only where a part could not be built.
 fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_>) -> Option<Settings> {
     let shared = file.secrets.as_ref().map(|secrets| base.join(secrets.folder.get_ref()));
-    let context = Context { base, secrets, development: file.development.allow_loopback, shared };
+    let own = Url::parse(file.host.get_ref().public_url.get_ref()).ok().map(|url| url.origin());
+    let context = Context { base, secrets, development: file.development.allow_loopback, shared, own };
     let hosting = hosting::convert(&context, file.host, file.tls, file.proxy, problems);
     if let (Some(secrets), Some(shared), Some(hosting)) = (&file.secrets, &context.shared, &hosting)
         && hosting.data_dir.starts_with(shared)

@@ -275,6 +275,9 @@ fn endpoints(
 /// An issuer is compared byte for byte, so it is kept as written.
 pub(super) fn issuer(context: &Context<'_>, text: &At<String>, problems: &mut Problems<'_>) -> Option<Issuer> {
     let checked = url(context, text.get_ref()).and_then(|url| match url.query() {
+        _ if context.own.as_ref() == Some(&url.origin()) => Err(format!(
+            "`{url}` is this host itself; what it signs speaks of workloads, and must never be taken for a user's token"
+        )),
         Some(_) => Err(format!("`{url}` is no issuer: it must have no query (RFC 8414 §2)")),
         None => Issuer::parse(text.get_ref()).map_err(|error| error.to_string()),
     });

@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn at(base: &Path) -> Context<'_> {
-        Context { base, secrets: Secrets::Resolved, development: false, shared: None }
+        Context { base, secrets: Secrets::Resolved, development: false, shared: None, own: None }
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl World {
     }
 }
 
-fn refused(reply: &Reply, status: u16, exception: &str) -> Value {
+pub(super) fn refused(reply: &Reply, status: u16, exception: &str) -> Value {
     let seen = format!("{} {:?} {}", reply.status, reply.headers, reply.body);
     assert_eq!(reply.status.as_u16(), status, "{seen}");
     assert_eq!(reply.headers["x-amzn-errortype"], exception, "{seen}");
@@ -48,7 +48,7 @@ fn refused(reply: &Reply, status: u16, exception: &str) -> Value {
     body
 }
 
-fn done(reply: &Reply, status: u16) -> Value {
+pub(super) fn done(reply: &Reply, status: u16) -> Value {
     assert_eq!(reply.status.as_u16(), status, "{:?} {}", reply.headers, reply.body);
     assert!(reply.headers.contains_key("x-amzn-requestid"));
     if reply.body.is_empty() { Value::Null } else { reply.json() }

@@ -7,6 +7,7 @@ mod issuer;
 mod issuing;
 mod keys;
 mod pages;
+mod providers;
 mod table;
 mod workloads;
 
