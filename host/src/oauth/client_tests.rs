@@ -392,7 +392,7 @@ async fn what_an_agent_adds_to_an_authorization_url_overrides_nothing() {
     asked.more = More {
         resources: vec!["https://api.example/".into(), "urn:two".into()],
         audiences: vec!["one".into(), "two".into()],
-        parameters: vec![parameter("access_type", "online"), parameter("login_hint", "x"), parameter("audience", "no")],
+        parameters: vec![parameter("access_type", "online"), parameter("login_hint", "x")],
     };
     let url = oauth.authorization_url(&provider, Proofs::default(), &asked).await.unwrap();
     let all = |url: &Url, name: &str| {
@@ -425,7 +425,7 @@ async fn a_client_asks_for_itself() {
     let more = More {
         resources: vec!["urn:api".into()],
         audiences: vec!["https://aud.example".into()],
-        parameters: vec![("organization".into(), "org_1".into()), ("audience".into(), "other".into())],
+        parameters: vec![("organization".into(), "org_1".into())],
     };
     let scopes = Scopes::parse(["b", "a"]).unwrap();
     let tokens = oauth.client_credentials(&provider, Proofs::default(), &scopes, &more).await.unwrap();

@@ -61,3 +61,8 @@ pub(crate) fn glewlwyd() -> bool {
         ["glewlwyd", "sqlite3"].into_iter().all(|program| run::command(program).args(["--version"]).works())
     })
 }
+
+/// Whether there is a PKCS #11 token to keep keys in, in software.
+pub(crate) fn pkcs11() -> bool {
+    debian::present("SoftHSM", &["softhsm2"], || run::command("softhsm2-util").args(["--version"]).works())
+}

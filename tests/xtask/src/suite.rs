@@ -38,6 +38,14 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         );
     }
 
+    if !bed::pkcs11() {
+        skip(
+            "keys in a PKCS #11 token",
+            "`softhsm2` is missing and was not installed; `apt-get install softhsm2`",
+            &mut skipped,
+        );
+    }
+
     run::heading("the official clients");
     if let Err(error) = clients::install() {
         skip("boto3 and the bedrock-agentcore SDK", &format!("{error:#}"), &mut skipped);
