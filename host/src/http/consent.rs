@@ -39,8 +39,10 @@ pub(super) async fn page(
         return Ok(Redirect::to(&ReturnTo::Consent(id).sign_in()).into_response());
     };
     let view = consents.view(id, visit.user()).await.map_err(|error| refused(error, id, Some(&visit)))?;
-    let reveal = AgentName::parse(&view.agent).is_ok_and(|name| site.host.directory.terms(&name).reveal);
-    Ok(pages::consent(&view, &visit, reveal, site.host.clock.now()))
+    // A workload that runs elsewhere is given the token as it is.
+    let reads = view.digest.is_none()
+        || AgentName::parse(&view.agent).is_ok_and(|name| site.host.directory.terms(&name).reveal);
+    Ok(pages::consent(&view, &visit, reads, site.host.clock.now()))
 }
 
 /// The user goes on: to the provider, or to a code that they type there on another device.

@@ -10,8 +10,8 @@ use maud::{Markup, html};
 
 /// The page of a consent session at any stage, for the user that it belongs to.
 ///
-/// `reveal`: whether the operator lets the agent read the token itself, which must not be passed over.
-pub(in crate::http) fn consent(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Response {
+/// `reads`: whether the agent gets the token itself, which must not be passed over.
+pub(in crate::http) fn consent(view: &View, visit: &Visit, reads: bool, now: Timestamp) -> Response {
     let page = match view.stage {
         Stage::AtProvider if view.by_device => match &view.device {
             Some(codes) => {
@@ -24,7 +24,7 @@ pub(in crate::http) fn consent(view: &View, visit: &Visit, reveal: bool, now: Ti
             }
             None => waiting(view, visit),
         },
-        Stage::Started | Stage::AtProvider => question(view, visit, reveal, now),
+        Stage::Started | Stage::AtProvider => question(view, visit, reads, now),
         Stage::AwaitingCompletion | Stage::Exchanging => waiting(view, visit),
         Stage::Completed => done(view, visit),
         Stage::Failed => failed(view, visit),
@@ -32,7 +32,7 @@ pub(in crate::http) fn consent(view: &View, visit: &Visit, reveal: bool, now: Ti
     show(StatusCode::OK, page)
 }
 
-fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup {
+fn question(view: &View, visit: &Visit, reads: bool, now: Timestamp) -> Markup {
     let minutes = view.expires_at.since(now).as_secs().div_ceil(60);
     let body = html! {
         section.card {
@@ -56,11 +56,14 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
             ul.plain aria-labelledby="scopes" {
                 @for scope in &view.scopes { li { code { (scope) } } }
             }
-            h2 id="hosts" { "It may use this only at" }
-            ul.plain.hosts aria-labelledby="hosts" {
-                @for host in &view.hosts { li { code { (host) } } }
+            // No host holds a workload elsewhere to where it may use a token.
+            @if view.digest.is_some() {
+                h2 id="hosts" { "It may use this only at" }
+                ul.plain.hosts aria-labelledby="hosts" {
+                    @for host in &view.hosts { li { code { (host) } } }
+                }
             }
-            @if reveal {
+            @if reads {
                 p.warning { strong { "This agent can read the token itself" } ", and could keep or pass it on. Go on only if you trust its publisher." }
             }
             (signed_in_as(view, visit))
@@ -74,7 +77,7 @@ fn question(view: &View, visit: &Visit, reveal: bool, now: Timestamp) -> Markup 
                 a.button.quiet href="/me" { "Not now" }
             }
             p.note {
-                @if !reveal {
+                @if !reads {
                     "The agent never gets your password or a token: this host adds it to the agent's requests after they have left it. "
                 }
                 "You can undo this at any time under " a href="/me" { "what I have granted" } ". "

@@ -16,7 +16,7 @@ use super::operator::Operator;
 use crate::audit::{Action, Actor, Entry, Filter, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::consent::Started;
-use crate::directory::Deployment;
+use crate::directory::{Deployment, RegisteredAgent};
 use crate::identity::{Bearer, Binding};
 use crate::ids::{AgentName, Digest, ProviderName, Scopes, SessionId};
 use crate::operations::Operations;
@@ -170,13 +170,16 @@ allowed_return_urls = ["{RETURN_URL}"]
 
     /// What the broker does when this user's invocation asks for a credential.
     async fn consent(&self, user: &str, return_url: Option<&str>) -> Started {
+        self.consent_to(self.host.directory.resolve(&agent()).unwrap(), user, return_url).await
+    }
+
+    async fn consent_to(&self, workload: Arc<RegisteredAgent>, user: &str, return_url: Option<&str>) -> Started {
         let token = self.issuer.token(user, "attache", self.clock.now());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
         let authorizer = self.host.settings.default_authorizer.as_ref().unwrap();
         let user = self.host.verifier.verify(&Bearer::from_header(&headers).unwrap(), authorizer).await.unwrap();
-        let registered = self.host.directory.resolve(&agent()).unwrap();
-        let binding = Binding::bind(registered, Some(user.into()), SessionId::random(), self.host.trail.host());
+        let binding = Binding::bind(workload, Some(user.into()), SessionId::random(), self.host.trail.host());
         let provider = &self.host.providers.oauth2(&ProviderName::parse("google").unwrap()).unwrap();
         let scopes = Scopes::parse(["calendar.read"]).unwrap();
         let wanted = scopes.into();

@@ -71,6 +71,22 @@ async fn a_page_never_promises_what_the_agent_is_not_held_to() {
 }
 
 #[tokio::test]
+async fn a_workload_elsewhere_is_said_to_get_the_token_itself() {
+    let world = World::start().await;
+    let key = world.key(&["*"], &["*"]).await;
+    let made = world.call(&key, "/identities/CreateWorkloadIdentity", serde_json::json!({ "name": "elsewhere" })).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let workload = world.host.directory.resolve_elsewhere(&"elsewhere".parse().unwrap()).unwrap();
+    let started = world.consent_to(workload, "alice", None).await;
+    let link = path(&started.authorization_url).to_owned();
+    let page = Browser::of(&world, "alice").await.get(&world, &link).await;
+    assert!(page.body.contains("can read the token itself"), "{}", page.body);
+    for promise in ["never gets your password or a token", "It may use this only at"] {
+        assert!(!page.body.contains(promise), "`{promise}` is promised: {}", page.body);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_in_another_browser_signs_nobody_in() {
     let world = World::start().await;
     let mut mallory = Browser::default();
