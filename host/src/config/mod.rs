@@ -8,6 +8,8 @@ mod api_keys;
 mod authorizers;
 mod behalf;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hosting;
 mod keys;
 mod operators;
@@ -168,12 +170,16 @@ fn read(path: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let source = std::fs::read_to_string(path).map_err(unreadable)?;
     let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let base = absolute.parent().unwrap_or(Path::new("/"));
-    let file: File = toml::from_str(&source).map_err(|error| ConfigError::Refused {
+    parse(&source, path, absolute.parent().unwrap_or(Path::new("/")), secrets)
+}
+
+/// From its text; `base` is where names and paths in it are looked up.
+fn parse(source: &str, path: &Path, base: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
+    let file: File = toml::from_str(source).map_err(|error| ConfigError::Refused {
         path: path.to_owned(),
-        problems: vec![problems::of_parser(&source, &error)],
+        problems: vec![problems::of_parser(source, &error)],
     })?;
-    let mut problems = Problems::new(&source);
+    let mut problems = Problems::new(source);
     let settings = convert(file, base, secrets, &mut problems);
     problems.finish(path, settings)
 }

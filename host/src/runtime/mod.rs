@@ -11,6 +11,8 @@ mod calls;
 mod ending;
 mod engine;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod instance;
 mod invoke;
 mod limits;
