@@ -7,7 +7,8 @@ use crate::secret::Secret;
 pub fn request(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let mut first = lines.next().unwrap_or_default().splitn(2, |byte| *byte == b' ');
-    let mut request = http::Request::builder().method(first.next().unwrap_or_default()).uri(first.next().unwrap_or_default());
+    let mut request =
+        http::Request::builder().method(first.next().unwrap_or_default()).uri(first.next().unwrap_or_default());
     for line in lines.take(200) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         request = request.header(&line[..colon], line[colon + 1..].trim_ascii());

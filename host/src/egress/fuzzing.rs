@@ -7,7 +7,8 @@ use url::Url;
 /// An address: where it is allowed, another parser sees the same allowed place.
 pub fn destination(bytes: &[u8]) {
     let Ok(uri) = Uri::try_from(bytes) else { return };
-    let allowed = Destinations::parse(["https://api.example.com/v1/", "https://other.example:8443"]).expect("two places");
+    let allowed =
+        Destinations::parse(["https://api.example.com/v1/", "https://other.example:8443"]).expect("two places");
     if !allowed.allows(&uri) {
         return;
     }

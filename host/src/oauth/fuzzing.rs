@@ -15,7 +15,8 @@ pub fn discovery(bytes: &[u8]) {
     let issuer = Issuer::parse(ISSUER).expect("an issuer");
     let Ok(server) = discovery::parse(&issuer, bytes) else { return };
     assert_eq!(server.issuer.as_ref().map(Issuer::as_str), Some(ISSUER));
-    let endpoints = [&server.authorization, &server.revocation, &server.device_authorization, &server.pushed_authorization];
+    let endpoints =
+        [&server.authorization, &server.revocation, &server.device_authorization, &server.pushed_authorization];
     for url in endpoints.into_iter().flatten().chain([&server.token]) {
         assert!(url.scheme() == "https" || crate::egress::check_url(url).is_ok(), "{url}");
         assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{url}");

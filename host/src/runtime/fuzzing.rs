@@ -11,6 +11,8 @@ pub fn component(bytes: &[u8]) {
     let engine = ENGINE.get_or_init(|| Engine::new(&small).expect("an engine"));
     let Ok(loaded) = engine.load(bytes) else { return };
     assert!(wasmparser::Validator::new().validate_all(bytes).is_ok(), "loaded, and not valid");
-    assert!(loaded.imports().iter().all(|name| super::calls::OFFERED.iter().any(|(offered, _)| name.starts_with(offered))));
+    assert!(
+        loaded.imports().iter().all(|name| super::calls::OFFERED.iter().any(|(offered, _)| name.starts_with(offered)))
+    );
     assert_eq!(loaded.wants_reveal(), loaded.imports().iter().any(|name| name.contains("/reveal@")));
 }
