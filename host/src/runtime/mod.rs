@@ -8,9 +8,11 @@
 //! [`crate::broker::Broker::send`], with a credential or without.
 
 mod calls;
+mod clocks;
 mod ending;
 mod engine;
 mod fault;
+mod heads;
 mod instance;
 mod invoke;
 mod limits;
