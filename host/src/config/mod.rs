@@ -39,6 +39,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// Everything that an operator decides. Nothing in it changes while the host runs.
@@ -81,6 +82,8 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
+    /// How long a response may wait for its reader before it is cut off; 30 s unless set.
+    pub send_timeout: Duration,
 }
 
 /// Files in PEM, read at start.
@@ -243,6 +246,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         sessions,
         max_body_bytes: hosting.max_body_bytes,
+        send_timeout: hosting.send_timeout,
     })
 }
 
