@@ -3,6 +3,7 @@
 use super::authorizer::{self, Authorizer};
 use super::cache::{Cache, Name};
 use super::jwks::{Documents, KeySource};
+use super::kept::Keeper;
 use super::precheck::{Claims, Compact, LEEWAY, MAX_TOKEN_BYTES, TokenType};
 use super::rejected::{Rejected, shown};
 use crate::clock::{Clock, Timestamp};
@@ -149,6 +150,7 @@ fn plain(name: &str) -> String {
 /// Verifies tokens. One for the host: it holds every issuer's keys and the tokens that were verified lately.
 pub struct Verifier {
     documents: Arc<dyn Documents>,
+    keeper: Option<Keeper>,
     clock: Clock,
     sources: RwLock<HashMap<Place, Arc<KeySource>>>,
     verified: Cache<Remembered>,
@@ -160,6 +162,8 @@ struct Remembered {
     user: Arc<VerifiedUser>,
     source: Arc<KeySource>,
     generation: u64,
+    /// How often the wall clock had jumped: `exp`, `nbf` and `iat` are judged anew when it has again.
+    jumps: u64,
 }
 
 /// An issuer, and where its metadata is if not at the usual place.
@@ -168,7 +172,13 @@ type Place = (Issuer, Option<Url>);
 impl Verifier {
     /// Reads keys through these documents. Nothing is fetched before the first token comes.
     pub fn new(documents: Arc<dyn Documents>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { documents, clock, sources: RwLock::default(), verified: Cache::new() })
+        Arc::new(Self { documents, keeper: None, clock, sources: RwLock::default(), verified: Cache::new() })
+    }
+
+    /// As [`Verifier::new`], with the key sets of the last run, and keeping those of this one for the next.
+    pub fn with_kept(documents: Arc<dyn Documents>, keeper: Keeper, clock: Clock) -> Arc<Self> {
+        let (keeper, sources, verified) = (Some(keeper), RwLock::default(), Cache::new());
+        Arc::new(Self { documents, keeper, clock, sources, verified })
     }
 
     /// Verifies a user's token for an agent with this authorizer.
@@ -190,12 +200,13 @@ impl Verifier {
         let rules = authorizer.candidates(&claims.issuer, &header)?;
         let source = self.source(&claims.issuer, rules.first().and_then(|rule| rule.discovery_url.as_ref()))?;
         let generation = source.check(&token, &header).await?;
-        let now = self.clock.now();
+        // Counted first: a jump after that is one that was not looked at yet.
+        let (jumps, steady, now) = (self.clock.jumps(), self.clock.steady(), self.clock.now());
         claims.check_times(now)?;
         authorizer::admit(&rules, &claims)?;
         let user = VerifiedUser::prove(claims, bearer.expose());
-        let expires_at = user.expires_at.plus(LEEWAY);
-        self.verified.keep(name, expires_at, Remembered { user: user.clone(), source, generation }, now);
+        let over_at = steady.plus(user.expires_at.plus(LEEWAY).since(now));
+        self.verified.keep(name, over_at, Remembered { user: user.clone(), source, generation, jumps }, steady);
         Ok(user)
     }
 
@@ -244,8 +255,8 @@ impl Verifier {
 
     /// Who was verified by this token before, if it and its issuer's keys still count.
     async fn known(&self, name: &Name) -> Option<Arc<VerifiedUser>> {
-        let now = self.clock.now();
-        let known = self.verified.find(name, now)?;
+        let now = self.clock.steady();
+        let known = self.verified.find(name, now).filter(|known| known.jumps == self.clock.jumps())?;
         if known.source.still_vouches(known.generation, now) {
             return Some(known.user);
         }
@@ -259,7 +270,13 @@ impl Verifier {
         if let Some(source) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Ok(source.clone());
         }
-        let made = KeySource::new(issuer.clone(), discovery_url, self.documents.clone(), self.clock.clone())?;
+        let made = KeySource::new(
+            issuer.clone(),
+            discovery_url,
+            self.documents.clone(),
+            self.keeper.clone(),
+            self.clock.clone(),
+        )?;
         Ok(self.sources.write().unwrap_or_else(PoisonError::into_inner).entry(place).or_insert(made).clone())
     }
 }
