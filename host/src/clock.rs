@@ -5,8 +5,8 @@
 //! that nobody lives longer because somebody turned the wall clock back. They are two types, so that neither is compared
 //! with the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// By more than this the wall clock has been set; by less it was led.
@@ -315,9 +315,13 @@ mod tests {
     #[test]
     fn what_begins_in_the_future_is_over() {
         let at = Timestamp::from_secs;
-        for (begun, over, now, expect) in
-            [(100, 700, 99, true), (100, 700, 699, true), (100, 700, 700, false), (100, 700, 40, true), (100, 700, 39, false)]
-        {
+        for (begun, over, now, expect) in [
+            (100, 700, 99, true),
+            (100, 700, 699, true),
+            (100, 700, 700, false),
+            (100, 700, 40, true),
+            (100, 700, 39, false),
+        ] {
             assert_eq!(at(now).is_within(at(begun), at(over)), expect, "{begun} to {over} at {now}");
         }
     }

@@ -98,7 +98,8 @@ impl KeySource {
         let metadata = metadata_url(&issuer, discovery_url).map_err(Rejected::Unavailable)?;
         let mut state = State::default();
         let kept = keeper.as_ref().and_then(|keeper| keeper.find(&issuer, &metadata));
-        if let Some((set, age)) = kept.and_then(|kept| kept.restored(clock.now())).filter(|(_, age)| *age < STALE_AFTER) {
+        if let Some((set, age)) = kept.and_then(|kept| kept.restored(clock.now())).filter(|(_, age)| *age < STALE_AFTER)
+        {
             tracing::info!(%issuer, keys = set.len(), age = age.as_secs(), "the issuer's keys are those of the last run");
             state.set = Some(Arc::new(set));
             state.fetched_at = Some(clock.steady().minus(age));

@@ -116,12 +116,5 @@ fn bound<'a>(
     jwks_uri: &'a str,
     read_at: &'a [u8; 8],
 ) -> [&'a [u8]; 6] {
-    [
-        account.as_str().as_bytes(),
-        KIND,
-        issuer.as_str().as_bytes(),
-        metadata.as_bytes(),
-        jwks_uri.as_bytes(),
-        read_at,
-    ]
+    [account.as_str().as_bytes(), KIND, issuer.as_str().as_bytes(), metadata.as_bytes(), jwks_uri.as_bytes(), read_at]
 }

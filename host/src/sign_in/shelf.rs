@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_longer_for_a_clock_that_is_turned_back() {
+        let (shelf, clock) = shelf(9);
+        clock.advance(Duration::from_secs(3600));
+        shelf.put([1; 32], 1);
+        clock.set(Timestamp::from_secs(1));
+        assert_eq!(shelf.find(&[1; 32]), Some(1));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(shelf.find(&[1; 32]), None);
+    }
+
+    #[test]
     fn a_flood_pushes_out_the_oldest_and_takes_no_more_room() {
         let (shelf, _) = shelf(4);
         for n in 0..100 {

@@ -21,13 +21,7 @@ impl KeySetRows for Store {
             let written = self.writer.write(move |connection| {
                 connection
                     .prepare_cached("INSERT OR REPLACE INTO issuer_keys VALUES (?1, ?2, ?3, ?4, ?5)")?
-                    .execute(params![
-                        row.issuer.as_str(),
-                        row.metadata,
-                        row.jwks_uri,
-                        millis(row.read_at),
-                        row.sealed
-                    ])
+                    .execute(params![row.issuer.as_str(), row.metadata, row.jwks_uri, millis(row.read_at), row.sealed])
                     .map(|_| ())
             });
             written.await.map_err(|error| tell(&error))

@@ -241,7 +241,11 @@ impl Parts {
         let name = self.name(who, provider, mint, subject);
         let (there, flight) = {
             let mut state = self.minted.state();
-            let there = state.tokens.get(&name).filter(|token| Arc::ptr_eq(&token.provider, provider) && steady < token.over_at).cloned();
+            let there = state
+                .tokens
+                .get(&name)
+                .filter(|token| Arc::ptr_eq(&token.provider, provider) && steady < token.over_at)
+                .cloned();
             let age = there.as_ref().map_or(Age::Over, |token| Age::within(token.since, token.until, true, now));
             let resting = state.resting.get(&name).is_some_and(|until| now < *until);
             match (there, age) {
