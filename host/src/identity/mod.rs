@@ -36,6 +36,6 @@ pub use kept::{Keeper, KeySetRow, KeySetRows};
 pub use precheck::TokenType;
 pub use rejected::Rejected;
 pub use user::{AssertedUser, NotAsserted, User};
-pub use verify::{Bearer, VerifiedUser, Verifier};
+pub use verify::{Bearer, RelyingParty, VerifiedUser, Verifier};
 pub use wat::{Live, WatTable, WorkloadAccessToken};
 pub use workload::Workload;

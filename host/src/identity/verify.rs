@@ -1,5 +1,6 @@
 //! From bytes to a verified user.
 
+use super::Algorithm;
 use super::authorizer::{self, Authorizer};
 use super::cache::{Cache, Name};
 use super::jwks::{Documents, KeySource};
@@ -147,6 +148,19 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !c.is_control() && !hidden(*c)).take(64).collect::<String>().trim().to_owned()
 }
 
+/// The host as a client of its users' identity provider: whose ID tokens answer its own sign-ins, and how they are signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelyingParty {
+    /// `iss`, byte for byte.
+    pub issuer: Issuer,
+    /// Where its metadata is, if not at the usual place.
+    pub discovery_url: Option<Url>,
+    /// Signature algorithms. What the metadata offers makes no difference.
+    pub algorithms: Vec<Algorithm>,
+    /// Ours, there.
+    pub client_id: String,
+}
+
 /// Verifies tokens. One for the host: it holds every issuer's keys and the tokens that were verified lately.
 pub struct Verifier {
     documents: Arc<dyn Documents>,
@@ -210,16 +224,16 @@ impl Verifier {
         Ok(user)
     }
 
-    /// Verifies the ID token that answers a sign-in of our own (OIDC Core §3.1.3.7): signature by the issuer's keys, `iss`
-    /// byte for byte, `aud` with our client id, `azp` where there are several audiences, times, and the nonce.
+    /// Verifies the ID token that answers a sign-in of our own (OIDC Core §3.1.3.7): signature by the issuer's keys, with an
+    /// algorithm that the operator accepts of it, `iss` byte for byte, `aud` with our client id and nobody else's, `azp`
+    /// where there is one, times, and the nonce.
     ///
     /// # Errors
     /// [`Rejected`], with the reason for the log.
     pub async fn verify_sign_in(
         &self,
         id_token: &Secret,
-        issuer: &Issuer,
-        client_id: &str,
+        party: &RelyingParty,
         nonce: &str,
     ) -> Result<Arc<VerifiedUser>, Rejected> {
         let token = Compact::split(id_token.expose())?;
@@ -228,23 +242,27 @@ impl Verifier {
             return Err(Rejected::Type("`at+jwt`".into()));
         }
         let claims = Claims::parse(&token.payload)?;
-        if &claims.issuer != issuer {
+        if claims.issuer != party.issuer {
             return Err(Rejected::Issuer(shown(claims.issuer.as_str())));
         }
-        self.source(issuer, None)?.check(&token, &header).await?;
+        if !party.algorithms.contains(&header.algorithm) {
+            return Err(Rejected::Algorithm(format!("`{}`", header.algorithm)));
+        }
+        self.source(&party.issuer, party.discovery_url.as_ref())?.check(&token, &header).await?;
         claims.check_times(self.clock.now())?;
         if claims.issued_at.is_none() {
             return Err(Rejected::SignIn("it has no `iat`"));
         }
-        if !claims.audiences.iter().any(|audience| audience == client_id) {
+        let ours = |audience: &String| *audience == party.client_id;
+        if !claims.audiences.iter().any(ours) {
             return Err(Rejected::Audience);
         }
-        match claims.all.get("azp").map(Value::as_str) {
-            None if claims.audiences.len() > 1 => {
-                return Err(Rejected::SignIn("it has several audiences and no `azp`"));
-            }
-            Some(party) if party != Some(client_id) => return Err(Rejected::SignIn("its `azp` is another client")),
-            _ => {}
+        // Rule 3: whoever else it is for could present it here, and no operator has said that they are to be trusted.
+        if !claims.audiences.iter().all(ours) {
+            return Err(Rejected::SignIn("it is for others besides"));
+        }
+        if claims.all.get("azp").is_some_and(|party_of| party_of.as_str() != Some(&party.client_id)) {
+            return Err(Rejected::SignIn("its `azp` is another client"));
         }
         let answered = claims.all.get("nonce").and_then(Value::as_str).unwrap_or_default();
         if nonce.is_empty() || !bool::from(answered.as_bytes().ct_eq(nonce.as_bytes())) {
