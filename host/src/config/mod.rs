@@ -26,8 +26,8 @@ pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
 use crate::access::People;
 use crate::directory::Terms;
-use crate::identity::Authorizer;
-use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
+use crate::identity::{Authorizer, RelyingParty};
+use crate::ids::{Account, AgentName, ProviderName, TrustDomain};
 use crate::oauth::Provider;
 use crate::providers::{CredentialProvider, SecretFolder};
 use crate::{egress, runtime};
@@ -104,8 +104,8 @@ pub struct Proxy {
 
 /// This host as a relying party at the identity provider of its users.
 pub struct SignIn {
-    /// Whose users.
-    pub issuer: Issuer,
+    /// Whose users, and how their ID tokens are signed.
+    pub party: RelyingParty,
     /// The host's client there.
     pub provider: Arc<Provider>,
 }
