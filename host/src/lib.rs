@@ -14,6 +14,7 @@ macro_rules! fault_point {
 
 pub mod clock;
 pub mod ids;
+pub mod sandbox;
 pub mod secret;
 
 pub mod jose;
