@@ -1,5 +1,7 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
+mod compiled;
+
 use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
 use crate::broker::{Desk, DeskParts};
@@ -12,7 +14,7 @@ use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Keeper, Ve
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
-use crate::runtime::{Engine, EngineError, LoadError, Loaded};
+use crate::runtime::{Compiler, Engine, EngineError, LoadError, Loaded};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
 use crate::vault::{Vault, VaultError, VaultParts};
@@ -56,6 +58,7 @@ pub struct Host {
     pub engine: Arc<Engine>,
     /// Component bytes, by digest.
     pub components: Arc<Components>,
+    kept: Arc<compiled::Kept>,
     loaded: Mutex<HashMap<Digest, Arc<OnceCell<Arc<Loaded>>>>>,
 }
 
@@ -187,7 +190,7 @@ impl Host {
         tokio::spawn(vault.clone().work_revocations());
         let consents = Consents::new(
             store.clone(),
-            sealer,
+            sealer.clone(),
             vault.clone(),
             oauth.clone(),
             providers.clone(),
@@ -198,6 +201,13 @@ impl Host {
         );
         tokio::spawn(consents.clone().work_devices());
         let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
+        let compiler = match (&settings.program, settings.compile) {
+            (Some(program), Some(limits)) => Compiler::apart(engine.clone(), program.clone(), limits),
+            _ => Compiler::here(engine.clone()),
+        };
+        let components = Arc::new(components);
+        let kept =
+            Arc::new(compiled::Kept { engine: engine.clone(), compiler, components: components.clone(), sealer });
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
             consents: consents.clone(),
@@ -226,7 +236,8 @@ impl Host {
             consents,
             desk,
             engine,
-            components: Arc::new(components),
+            components,
+            kept,
             loaded: Mutex::new(HashMap::new()),
         }))
     }
@@ -240,17 +251,7 @@ impl Host {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             loaded.entry(digest).or_default().clone()
         };
-        let loaded = cell
-            .get_or_try_init(|| async {
-                let (engine, components) = (self.engine.clone(), self.components.clone());
-                tokio::task::spawn_blocking(move || {
-                    let bytes = components.load(digest).map_err(ComponentError::Store)?;
-                    engine.load(&bytes).map_err(ComponentError::Load)
-                })
-                .await
-                .map_err(|_| ComponentError::Stopped)?
-            })
-            .await?;
+        let loaded = cell.get_or_try_init(|| self.kept.loaded(digest)).await?;
         Ok(loaded.clone())
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::dev::{self, Addresses, Project};
 use crate::ids::AgentName;
 use crate::secret::Secret;
-use crate::{config, http, wiring};
+use crate::{config, http, sandbox, wiring};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -43,6 +43,7 @@ const FOLDER: &str = ".attache/dev";
 
 impl Dev {
     pub(super) async fn run(self, _: &Global) -> anyhow::Result<ExitCode> {
+        sandbox::harden()?;
         let project = match &self.component {
             Some(file) if !file.is_file() => bail!("there is no component at `{}`", file.display()),
             Some(file) => Project::Component(file.clone()),
@@ -61,7 +62,8 @@ impl Dev {
         let host_url = addresses.host_url();
         let file = dev::write_settings(&folder, &addresses, name.as_str(), &secret)
             .with_context(|| format!("`{}` cannot be written", folder.display()))?;
-        let settings = config::load(&file)?;
+        let mut settings = config::load(&file)?;
+        settings.program = Some(std::env::current_exe().context("this program does not know where it is")?);
         let host = patiently("starting the host", wiring::Host::start(settings, Clock::system())).await?;
         let world = dev::start(addresses, name.as_str(), secret)?;
         let mut server = tokio::spawn(http::serve(host, stopped()?));

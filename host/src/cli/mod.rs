@@ -7,6 +7,7 @@ mod admin;
 mod agents;
 mod audit;
 mod call;
+mod children;
 mod component;
 mod deploy;
 mod dev;
@@ -100,6 +101,9 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    if let Some(code) = children::child() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are no errors; clap knows which is which.

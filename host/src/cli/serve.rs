@@ -4,7 +4,7 @@ use super::Global;
 use super::admin::patiently;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::{config, http, wiring};
+use crate::{config, http, sandbox, wiring};
 use anyhow::Context as _;
 use clap::Args;
 use std::process::ExitCode;
@@ -20,28 +20,18 @@ pub(super) struct Serve {}
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        close_memory()?;
+        sandbox::harden()?;
         let mut settings = config::load(&global.required_config()?)?;
         if let Some(dir) = &global.data_dir {
             settings.data_dir = std::path::absolute(dir)?;
         }
+        settings.program = Some(std::env::current_exe().context("this program does not know where it is")?);
         announce(&settings);
         let host = patiently("starting", wiring::Host::start(settings, Clock::system())).await?;
         http::serve(host, stopped()?).await?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// No core dump, and no other process of this account reads this one's memory: it holds credentials.
-fn close_memory() -> anyhow::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .context("core dumps cannot be turned off")?;
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .context("this process's memory cannot be closed to others")?;
-    Ok(())
 }
 
 fn announce(settings: &Settings) {

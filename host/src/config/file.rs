@@ -90,6 +90,10 @@ pub(super) struct Development {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Engine {
+    #[serde(default)]
+    pub(super) compile: Compile,
+    pub(super) compile_time: Option<Span>,
+    pub(super) compile_memory: Option<Size>,
     pub(super) max_instances: Option<Count>,
     pub(super) admission_wait: Option<Span>,
     pub(super) deadline: Option<Span>,
@@ -111,6 +115,17 @@ pub(super) struct Engine {
     pub(super) random_bytes: Option<Size>,
     pub(super) log_bytes: Option<Size>,
     pub(super) keep_resident_bytes: Option<Size>,
+}
+
+/// Where components are compiled.
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Compile {
+    /// By a child process that can do nothing else.
+    #[default]
+    Apart,
+    /// In the host's own process.
+    Here,
 }
 
 #[derive(Deserialize, Default)]

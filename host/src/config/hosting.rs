@@ -6,7 +6,7 @@ use super::quantity::{Count, Size};
 use super::{Context, Proxy, TlsFiles, on_loopback, url};
 use crate::egress::ClientConfig;
 use crate::ids::{Account, TrustDomain};
-use crate::runtime::EngineConfig;
+use crate::runtime::{CompileLimits, EngineConfig};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,6 +128,16 @@ pub(super) fn network(context: &Context<'_>, network: file::Network) -> ClientCo
         config.total_timeout = span.0;
     }
     config
+}
+
+/// How components are compiled; none in the host's own process.
+pub(super) fn compiling(engine: &file::Engine) -> Option<CompileLimits> {
+    let standard = CompileLimits::default();
+    let limits = CompileLimits {
+        time: engine.compile_time.as_ref().map_or(standard.time, |span| span.0),
+        memory_bytes: engine.compile_memory.as_ref().map_or(standard.memory_bytes, |size| size.0),
+    };
+    (engine.compile == file::Compile::Apart).then_some(limits)
 }
 
 pub(super) fn engine(engine: file::Engine) -> EngineConfig {

@@ -64,6 +64,11 @@ pub struct Settings {
     pub network: egress::ClientConfig,
     /// Limits of the engine.
     pub engine: runtime::EngineConfig,
+    /// What compiling a component may cost in a child process; none where the host compiles itself.
+    pub compile: Option<runtime::CompileLimits>,
+    /// This program, for children of it; none where it is not known, and there are no children then. Not in the file: who
+    /// starts the host knows it.
+    pub program: Option<PathBuf>,
     /// How users sign in at the host's own pages; none, and there are no such pages.
     pub sign_in: Option<SignIn>,
     /// The credential providers.
@@ -214,6 +219,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         problems.at(&secrets.folder.span(), text);
     }
     let network = hosting::network(&context, file.network);
+    let compile = hosting::compiling(&file.engine);
     let engine = hosting::engine(file.engine);
     let issuers = authorizers::issuers(&context, file.issuers, problems);
     let sign_in = file.sign_in.map(|sign_in| providers::sign_in(&context, sign_in, &issuers, problems));
@@ -237,6 +243,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         development: context.development,
         network,
         engine,
+        compile,
+        program: None,
         sign_in: sign_in.flatten(),
         providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
         secrets_folder: context.shared.map(SecretFolder::new),

@@ -2,6 +2,7 @@
 
 use super::instance::Instance;
 use super::{calls, load};
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ const HOST_STACK: usize = 3 << 19;
 
 /// What one host lets all guests and each guest use. The defaults suit agents of a few hundred kilobytes to a few
 /// megabytes; a field says what it protects.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EngineConfig {
     /// Instances alive at once, which is invocations in flight. More wait for [`Self::admission_wait`]. Address space is
     /// reserved for all of them at start; memory only as they use it. Default 200.
@@ -117,7 +118,15 @@ pub struct Engine {
     pub(super) wasm: wasmtime::Engine,
     pub(super) config: EngineConfig,
     pub(super) linkers: Linkers,
+    pub(super) ground: Ground,
     slots: Arc<Semaphore>,
+}
+
+/// How memories lie in the address space. Compiled code depends on it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Ground {
+    reservation: u64,
+    guard: u64,
 }
 
 /// What is linked. `reveal` is in the second only, and only components that import it are linked against that one.
@@ -135,17 +144,33 @@ impl Engine {
         // The whole 32-bit address space of each memory, plus a guard, makes every bounds check free and is what the
         // engine's own tests and fuzzing run on. A container with a limit on address space gets the exact size and
         // explicit checks instead.
-        let wasm = wasmtime::Engine::new(&settings(config, 4 << 30, 32 << 20)).or_else(|wide| {
-            let size = config.max_memory_bytes.next_multiple_of(64 << 10) as u64;
-            tracing::info!(reason = %wide, "address space is scarce; guests run with explicit bounds checks");
-            wasmtime::Engine::new(&settings(config, size, 64 << 10))
-        });
-        let wasm = wasm.map_err(|error| EngineError::Limits(format!("{error:#}")))?;
+        let wide = Ground { reservation: 4 << 30, guard: 32 << 20 };
+        let (wasm, ground) = match wasmtime::Engine::new(&settings(config, wide)) {
+            Ok(wasm) => (wasm, wide),
+            Err(reason) => {
+                let size = config.max_memory_bytes.next_multiple_of(64 << 10) as u64;
+                let exact = Ground { reservation: size, guard: 64 << 10 };
+                tracing::info!(%reason, "address space is scarce; guests run with explicit bounds checks");
+                let wasm = wasmtime::Engine::new(&settings(config, exact));
+                (wasm.map_err(|error| EngineError::Limits(format!("{error:#}")))?, exact)
+            }
+        };
         interrupt_guests(&wasm, config.tick)?;
+        Self::linked(wasm, config, ground)
+    }
+
+    /// One that compiles for engines of this configuration and ground, and has room to run nothing.
+    pub(super) fn for_compiling(config: &EngineConfig, ground: Ground) -> Result<Arc<Self>, EngineError> {
+        let one = EngineConfig { max_instances: 1, ..config.clone() };
+        let wasm = wasmtime::Engine::new(&settings(&one, ground));
+        Self::linked(wasm.map_err(|error| EngineError::Limits(format!("{error:#}")))?, config, ground)
+    }
+
+    fn linked(wasm: wasmtime::Engine, config: &EngineConfig, ground: Ground) -> Result<Arc<Self>, EngineError> {
         let link = |reveal| calls::link(&wasm, reveal).map_err(|error| EngineError::Setup(format!("{error:#}")));
         let linkers = Linkers { plain: link(false)?, revealing: link(true)? };
         let slots = Arc::new(Semaphore::new(config.max_instances as usize));
-        Ok(Arc::new(Self { linkers, config: config.clone(), slots, wasm }))
+        Ok(Arc::new(Self { linkers, config: config.clone(), ground, slots, wasm }))
     }
 
     /// Compiles, links and checks a component. Blocks for tens of milliseconds to seconds, so call it where blocking is
@@ -171,7 +196,7 @@ impl Engine {
     }
 }
 
-fn settings(config: &EngineConfig, reservation: u64, guard: u64) -> Config {
+fn settings(config: &EngineConfig, Ground { reservation, guard }: Ground) -> Config {
     let instances = config.max_instances;
     let memory = config.max_memory_bytes.next_multiple_of(64 << 10);
     let mut pool = PoolingAllocationConfig::new();

@@ -4,7 +4,9 @@ use super::Engine;
 use super::calls::OFFERED;
 use super::instance::Instance;
 use crate::ids::Digest;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -17,6 +19,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    pub(super) fn new(digest: Digest, imports: Vec<String>, pre: ProxyPre<Instance>) -> Self {
+        let wants_reveal = wants_reveal(&imports);
+        Self { digest, imports, wants_reveal, pre }
+    }
+
     /// Of the bytes that it was loaded from.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -34,7 +41,7 @@ impl Loaded {
 }
 
 /// Why bytes are nothing that this host can run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LoadError {
     /// A core module.
     #[error("this is a core module, not a component; build it with `--target wasm32-wasip2`")]
@@ -67,6 +74,18 @@ pub enum LoadError {
     /// It is a component, but not a valid one or not within the limits.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// It was still being compiled when its time was over.
+    #[error("compiling the component took more than {} s; make it smaller, or raise `compile_time` under `[engine]`", .0.as_secs())]
+    TooLong(Duration),
+    /// It needed more memory to be compiled than it may have.
+    #[error("compiling the component took more than {} MiB of memory; make it smaller, or raise `compile_memory` under `[engine]`", .0 >> 20)]
+    TooMuchMemory(u64),
+    /// It was compiled by another release or with other settings, and has to be compiled again.
+    #[error("the compiled component is not for this engine")]
+    Stale,
+    /// The host's fault.
+    #[error("the component was not compiled: {0}")]
+    Host(String),
 }
 
 /// What to do about an import that is not offered.
@@ -81,23 +100,46 @@ fn instead(name: &str) -> &'static str {
 }
 
 pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Loaded>, LoadError> {
-    let most = engine.config.max_component_bytes;
-    if bytes.len() > most {
-        return Err(LoadError::TooLarge { bytes: bytes.len(), most });
-    }
-    check_preamble(bytes)?;
+    let (component, imports) = checked(engine, bytes)?;
+    let pre = linked(engine, &component, &imports)?;
+    Ok(Arc::new(Loaded::new(Digest::of(bytes), imports, pre)))
+}
+
+/// Compiled, with imports that are all offered.
+pub(super) fn checked(engine: &Engine, bytes: &[u8]) -> Result<(Component, Vec<String>), LoadError> {
+    check_head(engine, bytes)?;
     let component =
         Component::from_binary(&engine.wasm, bytes).map_err(|error| LoadError::Compile(one_line(&error)))?;
     let imports: Vec<String> =
         component.component_type().imports(&engine.wasm).map(|(name, _)| name.to_owned()).collect();
-    if let Some(name) = imports.iter().find(|name| !offered(name)) {
-        return Err(LoadError::UnknownImport { name: name.clone() });
+    match imports.iter().find(|name| !offered(name)) {
+        Some(name) => Err(LoadError::UnknownImport { name: name.clone() }),
+        None => Ok((component, imports)),
     }
-    let wants_reveal = imports.iter().any(|name| name.starts_with("attache:identity/reveal@"));
-    let linker = if wants_reveal { &engine.linkers.revealing } else { &engine.linkers.plain };
-    let pre = linker.instantiate_pre(&component).map_err(|error| LoadError::ImportMismatch(one_line(&error)))?;
-    let pre = ProxyPre::new(pre).map_err(|_| LoadError::MissingExport)?;
-    Ok(Arc::new(Loaded { digest: Digest::of(bytes), imports, wants_reveal, pre }))
+}
+
+/// Linked and type checked; `reveal` only to what imports it.
+pub(super) fn linked(
+    engine: &Engine,
+    component: &Component,
+    imports: &[String],
+) -> Result<ProxyPre<Instance>, LoadError> {
+    let linker = if wants_reveal(imports) { &engine.linkers.revealing } else { &engine.linkers.plain };
+    let pre = linker.instantiate_pre(component).map_err(|error| LoadError::ImportMismatch(one_line(&error)))?;
+    ProxyPre::new(pre).map_err(|_| LoadError::MissingExport)
+}
+
+pub(super) fn wants_reveal(imports: &[String]) -> bool {
+    imports.iter().any(|name| name.starts_with("attache:identity/reveal@"))
+}
+
+/// What can be told without reading further.
+pub(super) fn check_head(engine: &Engine, bytes: &[u8]) -> Result<(), LoadError> {
+    let most = engine.config.max_component_bytes;
+    if bytes.len() > most {
+        return Err(LoadError::TooLarge { bytes: bytes.len(), most });
+    }
+    check_preamble(bytes)
 }
 
 /// The first eight bytes: magic, version, layer (Component Model, Binary §component-definitions).
@@ -113,14 +155,14 @@ fn check_preamble(bytes: &[u8]) -> Result<(), LoadError> {
 }
 
 /// Whether this import is linked in a version that ours can stand for: for 0.x, the same x.
-fn offered(import: &str) -> bool {
+pub(super) fn offered(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
     OFFERED.iter().any(|&(name, track)| {
         name == interface && version.strip_prefix(track).is_some_and(|patch| patch.starts_with('.'))
     })
 }
 
-fn one_line(error: &wasmtime::Error) -> String {
+pub(super) fn one_line(error: &wasmtime::Error) -> String {
     format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 

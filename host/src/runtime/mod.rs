@@ -9,6 +9,8 @@
 
 mod calls;
 mod clocks;
+mod compile;
+mod compiler;
 mod ending;
 mod engine;
 mod fault;
@@ -22,6 +24,8 @@ mod load;
 mod log;
 mod outgoing;
 
+pub use compile::{Compiled, compile_apart};
+pub use compiler::{COMPILE, CompileLimits, Compiler};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use fault::InvokeError;
 pub use load::{LoadError, Loaded};

@@ -12,7 +12,8 @@ pub fn harden() -> Result<(), SandboxError> {
     let refused = |what, error: rustix::io::Errno| SandboxError::Refused(what, error.to_string());
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).map_err(|error| refused("the limit on core dumps", error))?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| refused("what keeps the process from dumps", error))?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| refused("what keeps the process from dumps", error))?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "somewhere".to_owned(), ToString::to_string);
         let thread = std::thread::current();

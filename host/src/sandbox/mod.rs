@@ -11,7 +11,10 @@ mod harden;
 
 pub use harden::harden;
 
-use landlock::{ABI, Access as _, AccessFs, AccessNet, Compatible as _, CompatLevel, Ruleset, RulesetAttr as _, RulesetStatus, Scope};
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetStatus,
+    Scope,
+};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::time::Duration;
 
@@ -27,8 +30,8 @@ pub enum Profile {
 /// How much it may use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Bytes of address space; none where the memory pool reserves more than there is.
-    pub address_space: Option<u64>,
+    /// Bytes of memory that it may write to; address space that is only reserved does not count.
+    pub memory: Option<u64>,
     /// Processor time, of all threads together; the kernel ends what needs more.
     pub cpu: Option<Duration>,
 }
@@ -126,8 +129,8 @@ fn limit(profile: Profile, limits: &Limits) -> Result<(), SandboxError> {
         // It writes to a pipe, which is none.
         set("the limit on file sizes", Resource::Fsize, 0)?;
     }
-    if let Some(bytes) = limits.address_space {
-        set("the limit on memory", Resource::As, bytes)?;
+    if let Some(bytes) = limits.memory {
+        set("the limit on memory", Resource::Data, bytes)?;
     }
     if let Some(cpu) = limits.cpu {
         set("the limit on processor time", Resource::Cpu, cpu.as_secs().max(1))?;

@@ -58,6 +58,42 @@ impl Components {
         Ok(bytes)
     }
 
+    /// Keeps what a component was compiled to, sealed by the caller. Anything that was compiled from it for other engines is
+    /// removed.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] when it cannot be written.
+    pub fn put_compiled(&self, digest: Digest, compatibility: u64, sealed: &[u8]) -> Result<(), StoreError> {
+        let folder = self.compiled();
+        make_folder(&folder).map_err(|source| self.failed(&folder, source))?;
+        let path = self.compiled_path(digest, compatibility);
+        self.write(&path, sealed).map_err(|source| self.failed(&path, source))?;
+        self.keep_only(&path, digest).map_err(|source| self.failed(&folder, source))
+    }
+
+    /// What [`Self::put_compiled`] kept, if it can be read. Nothing is known of it before it is opened.
+    pub fn load_compiled(&self, digest: Digest, compatibility: u64) -> Option<Vec<u8>> {
+        std::fs::read(self.compiled_path(digest, compatibility)).ok()
+    }
+
+    fn compiled(&self) -> PathBuf {
+        self.folder.join("compiled")
+    }
+
+    fn compiled_path(&self, digest: Digest, compatibility: u64) -> PathBuf {
+        self.compiled().join(format!("{}-{compatibility:016x}", digest.hex()))
+    }
+
+    fn keep_only(&self, path: &Path, digest: Digest) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.compiled())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&digest.hex()) && entry.path() != path {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{}.wasm", digest.hex()))
     }
