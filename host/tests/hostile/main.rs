@@ -9,4 +9,6 @@ mod scripted;
 
 mod attacks;
 mod counts;
+mod smith;
 mod table;
+mod woven;
