@@ -18,6 +18,7 @@ const CALLS: &[(&str, &str, &str, usize, bool)] = &[
     ("claim", "attache:identity/identity@0.1.0", "claim", 3, false),
     ("fields", "wasi:http/types@0.2.12", "[constructor]fields", 0, true),
     ("request", "wasi:http/types@0.2.12", "[constructor]outgoing-request", 1, true),
+    ("path", "wasi:http/types@0.2.12", "[method]incoming-request.path-with-query", 2, false),
     ("set-authority", "wasi:http/types@0.2.12", "[method]outgoing-request.set-authority", 4, true),
     ("set-path", "wasi:http/types@0.2.12", "[method]outgoing-request.set-path-with-query", 4, true),
     ("subscribe", "wasi:http/types@0.2.12", "[method]future-incoming-response.subscribe", 1, true),
@@ -37,6 +38,42 @@ const FUTURES: usize = 0x1080;
 const POLLABLES: usize = 0x10c0;
 const SHELVES: [usize; 4] = [CREDENTIALS, REQUESTS, FUTURES, POLLABLES];
 
+/// How many sequences there are in one module. The path says which: `/a`, `/b` and so on.
+pub(crate) const SEQUENCES: usize = 16;
+
+/// What every module has: memory, room for answers, and the four shelves.
+const FRAME: &str = r#"
+    (memory (export "memory") 2)
+    (data (i32.const 0x100) "google")
+    (data (i32.const 0x120) "any.example")
+    (data (i32.const 0x140) "/")
+    (global $free (mut i32) (i32.const 0x9000))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+      (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
+      (global.get $free)
+      (global.set $free (i32.add (global.get $free) (local.get 3))))
+    (func $place (param $shelf i32) (param $n i32) (result i32)
+      (i32.add (local.get $shelf) (i32.shl (i32.and (local.get $n) (i32.const 7)) (i32.const 2))))
+    (func $pick (param $shelf i32) (param $from i32) (result i32) (local $n i32) (local $found i32)
+      (loop $on
+        (local.set $found (i32.load (call $place (local.get $shelf) (i32.add (local.get $from) (local.get $n)))))
+        (if (local.get $found) (then (return (local.get $found))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $on (i32.lt_u (local.get $n) (i32.const 8))))
+      (i32.const 0))
+    (func $forget (param $shelf i32) (param $handle i32) (local $n i32)
+      (loop $on
+        (if (i32.eq (local.get $handle) (i32.load (call $place (local.get $shelf) (local.get $n))))
+          (then (i32.store (call $place (local.get $shelf) (local.get $n)) (i32.const 0))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $on (i32.lt_u (local.get $n) (i32.const 8)))))
+    (func (export "wasi:http/incoming-handler@0.2.12#handle") (param $request i32) (param i32)
+      (call $path (local.get $request) (i32.const 0x8000))
+      (call_indirect (i32.sub
+        (i32.load8_u offset=1 (i32.load (i32.const 0x8004)))
+        (i32.const 97))))
+"#;
+
 /// A core module, as text.
 pub(crate) fn module(chance: &mut Chance) -> String {
     let mut text = String::from("(module\n");
@@ -46,38 +83,23 @@ pub(crate) fn module(chance: &mut Chance) -> String {
         let _infallible =
             writeln!(text, "(import {interface:?} {name:?} (func ${short} (param {parameters}) {result}))");
     }
-    text.push_str(
-        "(memory (export \"memory\") 2)\n(global $free (mut i32) (i32.const 0x9000))\n\
-         (data (i32.const 0x100) \"google\") (data (i32.const 0x120) \"any.example\") (data (i32.const 0x140) \"/\")\n\
-         (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32)\n\
-           (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))\n\
-           (global.get $free) (global.set $free (i32.add (global.get $free) (local.get 3))))\n\
-         (func $pick (param $shelf i32) (param $from i32) (result i32) (local $n i32)\n\
-           (loop $on\n\
-             (if (i32.load (call $place (local.get $shelf) (i32.add (local.get $from) (local.get $n))))\n\
-               (then (return (i32.load (call $place (local.get $shelf) (i32.add (local.get $from) (local.get $n)))))))\n\
-             (local.set $n (i32.add (local.get $n) (i32.const 1)))\n\
-             (br_if $on (i32.lt_u (local.get $n) (i32.const 8))))\n\
-           (i32.const 0))\n\
-         (func $place (param $shelf i32) (param $n i32) (result i32)\n\
-           (i32.add (local.get $shelf) (i32.shl (i32.and (local.get $n) (i32.const 7)) (i32.const 2))))\n\
-         (func $forget (param $shelf i32) (param $handle i32) (local $n i32)\n\
-           (loop $on\n\
-             (if (i32.eq (local.get $handle) (i32.load (call $place (local.get $shelf) (local.get $n))))\n\
-               (then (i32.store (call $place (local.get $shelf) (local.get $n)) (i32.const 0))))\n\
-             (local.set $n (i32.add (local.get $n) (i32.const 1)))\n\
-             (br_if $on (i32.lt_u (local.get $n) (i32.const 8)))))\n\
-         (func (export \"wasi:http/incoming-handler@0.2.12#handle\") (param i32 i32) (local $one i32)\n",
-    );
-    // One in four guests keeps to the rules throughout.
-    let astray = if chance.below(4) == 0 { 0 } else { 25 };
-    let mut weaver = Weaver { chance, text, astray };
-    weaver.acquire();
-    for _ in 0..3 + weaver.chance.below(24) {
-        weaver.step();
+    text.push_str(FRAME);
+    let names: Vec<String> = (0..SEQUENCES).map(|n| format!("$sequence-{n}")).collect();
+    let _infallible = writeln!(text, "(table funcref (elem {}))", names.join(" "));
+    for name in names {
+        let _infallible = writeln!(text, "(func {name} (local $one i32)");
+        // One in four keeps to the rules throughout.
+        let astray = if chance.below(4) == 0 { 0 } else { 25 };
+        let mut weaver = Weaver { chance, text, astray };
+        weaver.acquire();
+        for _ in 0..3 + weaver.chance.below(24) {
+            weaver.step();
+        }
+        text = weaver.text;
+        text.push_str(")\n");
     }
-    weaver.text.push_str("))\n");
-    weaver.text
+    text.push_str(")\n");
+    text
 }
 
 struct Weaver<'a> {
