@@ -84,9 +84,14 @@ impl Bed {
         texts.entry(name.to_owned()).or_insert_with(load).clone()
     }
 
+    /// Of an invocation that serves nobody in particular.
+    pub(crate) fn binding(&self) -> Arc<Binding> {
+        Binding::bind(self.agent.clone(), None, SessionId::random(), &self.host)
+    }
+
     /// One invocation, with a token and a broker of its own.
     pub(crate) async fn invoke(&self, loaded: &Loaded, target: &str) -> Result<Response<Body>, InvokeError> {
-        let binding = Binding::bind(self.agent.clone(), None, SessionId::random(), &self.host);
+        let binding = self.binding();
         let broker = Scripted::new(&self.wats, binding.invocation(), self.shared.clone());
         let (wat, _live) = self.wats.mint(binding, Duration::from_secs(60));
         let guest = Guest {
@@ -98,7 +103,7 @@ impl Bed {
             },
             user: Some(UserFacts { issuer: "https://idp.example".into(), subject: "alice".into() }),
             claims: BTreeMap::from([("locale".to_owned(), "\"de\"".to_owned())]),
-            reveal: false,
+            reveal: true,
         };
         let request = Request::get(format!("https://agents.example{target}")).body(empty()).unwrap();
         let response = self.engine.invoke(loaded, guest, broker, request).await?;

@@ -6,7 +6,12 @@ mod bed;
 #[path = "../runtime/guests.rs"]
 mod guests;
 mod scripted;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod attacks;
+mod cancelled;
 mod counts;
+mod smith;
 mod table;
+mod woven;

@@ -120,6 +120,9 @@ impl Broker for Scripted {
         let sending = Sending::new(self);
         let host = outbound.request.uri().host().unwrap_or_default().to_owned();
         async move {
+            if host.starts_with("late.") {
+                tokio::task::yield_now().await;
+            }
             let body = match host.as_str() {
                 "never.example" => std::future::pending().await,
                 "drip.example" => {

@@ -4,6 +4,10 @@ use crate::{bed, clients, guests, run};
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
+/// Places where a test can make the host panic. On for all tests, so that the host is built once: such a place does
+/// nothing until a test sets up a scenario in its own process, and no environment variable turns one on before.
+const FAULTS: &str = "attache/failpoints";
+
 /// What comes after `test` goes to the test runner, as a filter.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let started = Instant::now();
@@ -56,8 +60,17 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 
     run::heading("lints");
     if run::cargo_command(["clippy", "--version"]).works() {
-        run::cargo_command(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
-            .done("clippy found something; the lines above say what")?;
+        run::cargo_command([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            FAULTS,
+            "--",
+            "--deny",
+            "warnings",
+        ])
+        .done("clippy found something; the lines above say what")?;
     } else {
         skip("lints", "clippy is not installed; `rustup component add clippy`", &mut skipped);
     }
@@ -73,14 +86,14 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         false => &["test", "--lib", "--bins", "--tests", "--no-fail-fast"],
     };
     run::cargo_command(runner)
-        .args(["--workspace"])
+        .args(["--workspace", "--features", FAULTS])
         .args(&excluded)
         .args(arguments)
         .env("ATTACHE_GUESTS", &built)
         .done("a test failed; the lines above say which")?;
 
     run::heading("doc tests");
-    run::cargo_command(["test", "--doc", "--package", "attache", "--package", "attache-guest"])
+    run::cargo_command(["test", "--doc", "--package", "attache", "--package", "attache-guest", "--features", FAULTS])
         .done("a doc test failed")?;
 
     let time = started.elapsed().as_secs();

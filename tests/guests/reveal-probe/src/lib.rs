@@ -1,4 +1,4 @@
-//! Turns a credential into bytes, where the host lets it, and answers with them.
+//! Turns a credential into bytes, where the host lets it, and answers with them. The path names the provider.
 
 mod bindings {
     #![allow(missing_docs, reason = "generated")]
@@ -13,9 +13,11 @@ struct Probe;
 bindings::export!(Probe with_types_in bindings);
 
 impl Guest for Probe {
-    fn handle(_request: IncomingRequest, out: ResponseOutparam) {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let path = request.path_with_query().unwrap_or_default();
+        let named = path.trim_start_matches('/');
         let ask = credentials::Oauth2Request {
-            provider: "calendar".into(),
+            provider: if named.is_empty() { "calendar" } else { named }.into(),
             scopes: vec![],
             flow: credentials::Flow::UserFederation,
             resources: Vec::new(),
