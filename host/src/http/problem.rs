@@ -280,9 +280,7 @@ impl From<ConsentError> for Problem {
             ConsentError::NoProvider(_)
             | ConsentError::AnotherProvider(_)
             | ConsentError::BorrowedClient(_)
-            | ConsentError::Agent(_) => {
-                new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works")
-            }
+            | ConsentError::Agent(_) => new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works"),
             ConsentError::Provider(_) => {
                 log("a provider could not be asked", &error);
                 let detail = "the provider could not be asked; open the link again in a moment";

@@ -75,7 +75,12 @@ fn at(answer: &Url, provider: &str) -> Url {
 async fn codes_that_came(liar: &Service) -> Result<usize> {
     let stats = liar.control("stats", json!({})).await?;
     let requests = stats["requests"].as_array().context("a list")?;
-    Ok(requests.iter().filter(|one| one["path"] == "token" && one["fields"]["redirect_uri"].as_str().is_some_and(|uri| uri.contains("/oauth2/"))).count())
+    Ok(requests
+        .iter()
+        .filter(|one| {
+            one["path"] == "token" && one["fields"]["redirect_uri"].as_str().is_some_and(|uri| uri.contains("/oauth2/"))
+        })
+        .count())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,8 @@ impl World {
             } },
         });
         done(&self.call(&key, "/identities/CreateOauth2CredentialProvider", described).await, 201);
-        let bound = BoundProvider { provider: name.parse().unwrap(), scopes: Scopes::parse(["calendar.read"]).unwrap() };
+        let bound =
+            BoundProvider { provider: name.parse().unwrap(), scopes: Scopes::parse(["calendar.read"]).unwrap() };
         self.host.directory.bind(&super::agent(), bound).await.unwrap();
     }
 

@@ -144,7 +144,8 @@ async fn a_list_of_return_urls_holds_whole_addresses_that_every_reader_reads_ali
         }
         taken += 1;
         let url = Url::parse(&text).unwrap_or_else(|error| panic!("`{text}`: {error}"));
-        let loopback = url.host_str().is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."));
+        let loopback =
+            url.host_str().is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."));
         assert!(url.scheme() == "https" || url.scheme().contains('.') || loopback, "`{text}`");
         assert!(url.username().is_empty() && url.password().is_none(), "`{text}`");
         assert!(!text.contains(['\\', '\t', '\r', '\n', ' ']), "`{text}`");
