@@ -16,7 +16,7 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) type Authorizers = BTreeMap<String, Option<Arc<Authorizer>>>;
 
 /// An identity provider that tokens may come from.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct KnownIssuer {
     pub(super) issuer: Issuer,
     discovery_url: Option<Url>,
@@ -46,8 +46,14 @@ impl Issuers {
     ) -> Option<KnownIssuer> {
         if name.get_ref().contains("://") {
             let issuer = providers::issuer(context, name, problems)?;
-            let named = self.0.values().flatten().find(|known| known.issuer == issuer).cloned();
-            return Some(named.unwrap_or(KnownIssuer { issuer, discovery_url: None, algorithms: None }));
+            let mut named = self.0.values().flatten().filter(|known| known.issuer == issuer);
+            let first = named.next().cloned();
+            if named.any(|other| Some(other) != first.as_ref()) {
+                let why = format!("several `[issuers]` tables are of `{issuer}` and differ; write the name of one");
+                problems.at(&name.span(), why);
+                return None;
+            }
+            return Some(first.unwrap_or(KnownIssuer { issuer, discovery_url: None, algorithms: None }));
         }
         match self.0.get(name.get_ref()) {
             Some(known) => known.clone(),

@@ -265,6 +265,7 @@ impl Parts {
     ) -> Result<(), ConsentError> {
         let written = attempt.written().await?;
         let provider = self.provider(session)?;
+        self.own_client(&provider).await?;
         let sealed = session.sealed_verifier.as_deref().ok_or(ConsentError::Over)?;
         let verifier = self.unseal(session, VERIFIER, sealed)?;
         let redirect_uri = self.redirect_uri(&session.provider);

@@ -133,6 +133,9 @@ impl Consents {
             _ => return Err(ConsentError::Over),
         }
         let provider = parts.provider(&session)?;
+        if let Err(error) = parts.own_client(&provider).await {
+            return Err(parts.refused(codes::CONSENT_PROCEED, &session, Some(&user), error));
+        }
         let wishes = parts.wishes(&session)?;
         let more = More { resources: session.resources.clone(), parameters: wishes.parameters, ..More::default() };
         let now = parts.clock.now();

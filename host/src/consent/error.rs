@@ -45,6 +45,11 @@ pub enum ConsentError {
     /// Since it was started, the provider became another: of another client, or asked elsewhere.
     #[error("provider `{0}` was changed since this question was asked; ask the agent again for a new link")]
     AnotherProvider(ProviderName),
+    /// It is the client of another provider, at the same server, and would have its codes sent elsewhere.
+    #[error(
+        "this provider uses the client of provider `{0}` and sends what comes back elsewhere; register a client of its own"
+    )]
+    BorrowedClient(ProviderName),
     /// The answer came to the redirect URI of another provider.
     #[error("the answer came from another provider than the question went to")]
     WrongProvider,

@@ -303,6 +303,9 @@ impl Consents {
                 return Err(ConsentError::Expired);
             }
             let provider = parts.provider(&session)?;
+            if let Err(error) = parts.own_client(&provider).await {
+                return Err(parts.refused(codes::CONSENT_PROCEED, &session, user, error));
+            }
             let wishes = parts.wishes(&session)?;
             let (state, pkce) = (Secret::random(), Pkce::new());
             let from = session.stage;

@@ -5,6 +5,7 @@
 //! sends back is exchanged only when the user at the other end is that user; anybody else stores nothing for anybody and
 //! leaves an audit record. Sessions live ten minutes, a `state` works once and is stored hashed.
 
+mod borrowed;
 mod callback;
 mod device;
 mod error;

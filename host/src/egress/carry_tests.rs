@@ -415,6 +415,21 @@ async fn a_nonce_is_answered_at_once_where_there_is_no_body_to_repeat() {
     assert_ne!(proof(first)["jti"], proof(second)["jti"]);
 }
 
+/// As the scheme of any challenge (RFC 9110 §11.1).
+#[tokio::test]
+async fn a_challenge_is_understood_in_any_case() {
+    for scheme in ["dpop", "DPOP", "dPoP"] {
+        let wants = format!("www-authenticate: {scheme} error=\"use_dpop_nonce\"\r\ndpop-nonce: n-1\r\n");
+        let upstream = Upstream::answering(move |request| match proof(request)["nonce"].as_str() {
+            Some("n-1") => response("200 OK", "", request),
+            _ => response("401 Unauthorized", &wants, ""),
+        });
+        let upstream = upstream.await;
+        let (attach, _) = bound();
+        assert_eq!(send_bound(&upstream, &attach, get(&upstream.url("/"))).await.status(), 200, "{scheme}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_is_not_sent_twice_and_the_next_call_knows_the_nonce() {
     let upstream = wanting_a_nonce().await;

@@ -277,9 +277,10 @@ impl From<ConsentError> for Problem {
                 new(StatusCode::BAD_REQUEST, "consent-refused", "this answer is not from the right provider")
             }
             ConsentError::Declined { .. } => new(StatusCode::FORBIDDEN, "consent-declined", "nothing was granted"),
-            ConsentError::NoProvider(_) | ConsentError::AnotherProvider(_) | ConsentError::Agent(_) => {
-                new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works")
-            }
+            ConsentError::NoProvider(_)
+            | ConsentError::AnotherProvider(_)
+            | ConsentError::BorrowedClient(_)
+            | ConsentError::Agent(_) => new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works"),
             ConsentError::Provider(_) => {
                 log("a provider could not be asked", &error);
                 let detail = "the provider could not be asked; open the link again in a moment";

@@ -3,8 +3,10 @@
 use super::client::OAuthError;
 use super::vendor::Quirks;
 use crate::egress::Scrubber;
-use crate::ids::Scopes;
+use crate::ids::{Scopes, sha256};
 use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -35,9 +37,15 @@ pub struct TokenSet {
     pub scopes: Option<Scopes>,
     /// For a sign-in; not verified here.
     pub id_token: Option<Secret>,
+    /// Of whom the provider says that the tokens are, where it sent an ID token: see [`Account`].
+    pub account: Option<Account>,
     /// What a token exchange made (RFC 8693 §2.2.1).
     pub issued_token_type: Option<String>,
 }
+
+/// The SHA-256 of the `iss` and `sub` of an ID token, which came from the token endpoint itself and was not verified beyond
+/// that. Good for one thing: a grant that is renewed stays that of the same account (OIDC Core §12.2).
+pub type Account = [u8; 32];
 
 /// A token that can be renewed is renewed at least once a day.
 const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
@@ -174,15 +182,29 @@ pub(super) fn granted(reading: &Reading<'_>, body: &[u8]) -> Result<TokenSet, OA
         if good { Ok(kind.into_owned()) } else { Err(unreadable("its `issued_token_type` is malformed")) }
     });
     let refresh = secret(answer.refresh_token);
+    let id_token = secret(answer.id_token);
     Ok(TokenSet {
+        account: id_token.as_ref().and_then(account),
         access,
         token_type,
         expires_in: lifetime(&answer.expires_in, refresh.is_some())?,
         refresh,
         scopes: scopes.transpose()?,
-        id_token: secret(answer.id_token),
+        id_token,
         issued_token_type: issued_token_type.transpose()?,
     })
+}
+
+/// None where the ID token names nobody.
+fn account(id_token: &Secret) -> Option<Account> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iss: String,
+        sub: String,
+    }
+    let payload = id_token.expose_text()?.split('.').nth(1)?;
+    let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    Some(sha256(format!("{}:{}{}", claims.iss.len(), claims.iss, claims.sub).as_bytes()))
 }
 
 /// A token that is bound to a key we did not name, or to something else entirely, is no use to us.

@@ -228,6 +228,7 @@ fn of_consent(error: &ConsentError) -> Class {
         | ConsentError::Issuer(_)
         | ConsentError::WrongProvider
         | ConsentError::AnotherProvider(_)
+        | ConsentError::BorrowedClient(_)
         | ConsentError::State => Class::Denied,
         ConsentError::NoUser | ConsentError::ReturnUrl(_) | ConsentError::NoCode => Class::Invalid,
         _ => Class::Unavailable,

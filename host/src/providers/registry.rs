@@ -222,6 +222,20 @@ impl Providers {
         known.values().filter_map(|entry| self.current(entry).ok()).collect()
     }
 
+    /// Those of OAuth 2 that are the same client as this one by its id, and were there before it: of the configuration, or
+    /// made earlier.
+    pub fn elders(&self, provider: &Provider) -> Vec<Arc<Provider>> {
+        let Some(own) = self.entry(&provider.name).map(|entry| entry.since()) else { return Vec::new() };
+        let elders = self.entries().into_iter().filter(|entry| entry.since() < own);
+        elders
+            .filter_map(|entry| match self.current(&entry) {
+                Ok(CredentialProvider::Oauth2(elder)) => Some(elder),
+                _ => None,
+            })
+            .filter(|elder| elder.client_id == provider.client_id)
+            .collect()
+    }
+
     /// A number that changes when the provider of this name does, and never comes again: what was minted under another is
     /// of another provider. None when there is none.
     pub fn edition(&self, name: &ProviderName) -> Option<u64> {
@@ -382,6 +396,14 @@ impl Providers {
 }
 
 impl Entry {
+    /// When it was made; none for one of the configuration, which comes before all of these.
+    fn since(&self) -> Option<Timestamp> {
+        match &self.origin {
+            Origin::Configured => None,
+            Origin::Managed { row, .. } | Origin::Damaged(row) => Some(row.created_at),
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match (&self.origin, &self.state) {
             (Origin::Managed { row, .. } | Origin::Damaged(row), _) => row.kind,

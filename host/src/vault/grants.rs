@@ -341,7 +341,7 @@ impl Vault {
         key: Option<&DpopKey>,
     ) -> Result<GrantId, VaultError> {
         let who = written.binding();
-        let plain = Tokens::of(&tokens, tokens.refresh.as_ref(), key)?;
+        let plain = Tokens::of(&tokens, tokens.refresh.as_ref(), None, key)?;
         let key = VaultKey::of(&self.parts.account, who, provider).ok_or(VaultError::Missing)?;
         let user = who.user().ok_or(VaultError::Missing)?.id().clone();
         let now = self.parts.clock.now();

@@ -2,7 +2,7 @@
 //! key (RFC 9449), that key.
 
 use crate::jose::DpopKey;
-use crate::oauth::{TokenSet, TokenType};
+use crate::oauth::{Account, TokenSet, TokenType};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use zeroize::Zeroizing;
@@ -10,29 +10,46 @@ use zeroize::Zeroizing;
 /// Opened tokens. Wiped when dropped; no `Debug`.
 pub(super) struct Tokens {
     plain: Secret,
+    /// Where the access token begins.
+    at: usize,
     access: usize,
     refresh: usize,
 }
 
-/// Version, kind, length of the access token, length of the refresh token, then both and the key. What is empty is not
-/// there.
+/// Version, kind, length of the access token, length of the refresh token; with [`OF_AN_ACCOUNT`] whose they are; then both
+/// and the key. What is empty is not there.
 const VERSION: u8 = 2;
+const OF_AN_ACCOUNT: u8 = 3;
 const HEAD: usize = 10;
 const BEARER: u8 = 0;
 const DPOP: u8 = 1;
 
 impl Tokens {
-    /// Of an answer, with the refresh token that counts from now on, and the key that both may be bound to.
-    pub(super) fn of(answer: &TokenSet, refresh: Option<&Secret>, key: Option<&DpopKey>) -> Result<Self, SealError> {
+    /// Of an answer, with the refresh token that counts from now on, the account that it has been of so far, and the key
+    /// that both may be bound to.
+    pub(super) fn of(
+        answer: &TokenSet,
+        refresh: Option<&Secret>,
+        account: Option<Account>,
+        key: Option<&DpopKey>,
+    ) -> Result<Self, SealError> {
         let key = key.map(DpopKey::to_secret).transpose().map_err(|_| SealError::Failed)?;
-        Ok(Self::new(answer.token_type, &answer.access, refresh, key.as_ref()))
+        Ok(Self::new(answer.token_type, &answer.access, refresh, account.or(answer.account), key.as_ref()))
     }
 
-    fn new(kind: TokenType, access: &Secret, refresh: Option<&Secret>, key: Option<&Secret>) -> Self {
+    fn new(
+        kind: TokenType,
+        access: &Secret,
+        refresh: Option<&Secret>,
+        account: Option<Account>,
+        key: Option<&Secret>,
+    ) -> Self {
         let refresh = refresh.map_or(&[][..], Secret::expose);
         let key = key.map_or(&[][..], Secret::expose);
-        let mut plain = Zeroizing::new(Vec::with_capacity(HEAD + access.len() + refresh.len() + key.len()));
-        plain.push(VERSION);
+        let of = account.as_ref().map_or(&[][..], |account| &account[..]);
+        let at = HEAD + of.len();
+        let mut plain = Zeroizing::new(Vec::with_capacity(at + access.len() + refresh.len() + key.len()));
+        plain.push(if account.is_some() { OF_AN_ACCOUNT } else { VERSION });
         plain.push(match kind {
             TokenType::Bearer => BEARER,
             TokenType::Dpop => DPOP,
@@ -40,10 +57,11 @@ impl Tokens {
         // Token replies are capped at 256 KiB.
         plain.extend_from_slice(&u32::try_from(access.len()).unwrap_or(u32::MAX).to_be_bytes());
         plain.extend_from_slice(&u32::try_from(refresh.len()).unwrap_or(u32::MAX).to_be_bytes());
+        plain.extend_from_slice(of);
         plain.extend_from_slice(access.expose());
         plain.extend_from_slice(refresh);
         plain.extend_from_slice(key);
-        Self { plain: Secret::new(std::mem::take(&mut *plain)), access: access.len(), refresh: refresh.len() }
+        Self { plain: Secret::new(std::mem::take(&mut *plain)), at, access: access.len(), refresh: refresh.len() }
     }
 
     /// Reads what [`Tokens::plain`] gave; none for another form.
@@ -51,10 +69,15 @@ impl Tokens {
         let (&[version, kind, a, b, c, d, e, f, g, h], rest) = plain.expose().split_first_chunk::<HEAD>()?;
         let access = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
         let refresh = usize::try_from(u32::from_be_bytes([e, f, g, h])).ok()?;
-        if version != VERSION || ![BEARER, DPOP].contains(&kind) || access.checked_add(refresh)? > rest.len() {
+        let of = match version {
+            VERSION => 0,
+            OF_AN_ACCOUNT => size_of::<Account>(),
+            _ => return None,
+        };
+        if ![BEARER, DPOP].contains(&kind) || access.checked_add(refresh)?.checked_add(of)? > rest.len() {
             return None;
         }
-        Some(Self { plain, access, refresh })
+        Some(Self { plain, at: HEAD + of, access, refresh })
     }
 
     /// To be sealed.
@@ -67,18 +90,23 @@ impl Tokens {
         if self.plain.expose()[1] == DPOP { TokenType::Dpop } else { TokenType::Bearer }
     }
 
+    /// Whose they are, where the provider has said.
+    pub(super) fn account(&self) -> Option<Account> {
+        self.plain.expose()[HEAD..self.at].try_into().ok()
+    }
+
     pub(super) fn access(&self) -> Secret {
-        Secret::new(self.plain.expose()[HEAD..HEAD + self.access].to_vec())
+        Secret::new(self.plain.expose()[self.at..self.at + self.access].to_vec())
     }
 
     pub(super) fn refresh(&self) -> Option<Secret> {
-        let at = HEAD + self.access;
+        let at = self.at + self.access;
         self.renewable().then(|| Secret::new(self.plain.expose()[at..at + self.refresh].to_vec()))
     }
 
     /// The key that the tokens are bound to, as it serializes itself.
     pub(super) fn key(&self) -> Option<Secret> {
-        let key = &self.plain.expose()[HEAD + self.access + self.refresh..];
+        let key = &self.plain.expose()[self.at + self.access + self.refresh..];
         (!key.is_empty()).then(|| Secret::new(key.to_vec()))
     }
 
@@ -97,13 +125,15 @@ mod tests {
         let [access, refresh, key] = ["access", "refresh", "key"].map(|text| Secret::from_text(text.into()));
         for (with, bound) in [(None, None), (Some(&refresh), None), (None, Some(&key)), (Some(&refresh), Some(&key))] {
             let kind = if bound.is_some() { TokenType::Dpop } else { TokenType::Bearer };
-            let plain = Tokens::new(kind, &access, with, bound).plain().expose().to_vec();
-            let tokens = Tokens::read(Secret::new(plain)).unwrap();
-            assert_eq!(tokens.kind(), kind);
-            assert!(tokens.access().matches(&access));
-            assert_eq!(tokens.renewable(), with.is_some());
-            assert_eq!(tokens.refresh().is_some_and(|r| r.matches(&refresh)), with.is_some());
-            assert_eq!(tokens.key().is_some_and(|k| k.matches(&key)), bound.is_some());
+            for account in [None, Some([7; 32])] {
+                let plain = Tokens::new(kind, &access, with, account, bound).plain().expose().to_vec();
+                let tokens = Tokens::read(Secret::new(plain)).unwrap();
+                assert_eq!((tokens.kind(), tokens.account()), (kind, account));
+                assert!(tokens.access().matches(&access));
+                assert_eq!(tokens.renewable(), with.is_some());
+                assert_eq!(tokens.refresh().is_some_and(|r| r.matches(&refresh)), with.is_some());
+                assert_eq!(tokens.key().is_some_and(|k| k.matches(&key)), bound.is_some());
+            }
         }
         for bad in [
             &[][..],
@@ -111,6 +141,7 @@ mod tests {
             &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[2, 2, 0, 0, 0, 0, 0, 0, 0, 0],
             &[2, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'x'],
+            &[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, b'x'],
         ] {
             assert!(Tokens::read(Secret::new(bad.to_vec())).is_none(), "{bad:?}");
         }

@@ -108,3 +108,12 @@ async fn an_answer_of_another_issuer_is_refused() {
     let verdict = bed.verifier.verify_sign_in(&token, &other, NONCE).await;
     assert!(matches!(verdict, Err(Rejected::Issuer(_))));
 }
+
+/// The answer with the ID token may be larger than any token may be.
+#[tokio::test]
+async fn an_answer_is_no_longer_than_a_token_may_be() {
+    let bed = Bed::new();
+    let long = check(&bed, None, |claims| claims["more"] = json!("x".repeat(16 * 1024))).await;
+    assert!(matches!(&long, Err(Rejected::Malformed(why)) if why.contains("16 KiB")), "{long:?}");
+    assert_eq!(check(&bed, None, |claims| claims["more"] = json!("x".repeat(8 * 1024))).await, Ok(()));
+}

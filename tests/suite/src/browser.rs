@@ -117,6 +117,12 @@ impl Browser {
         self.jar.iter().any(|cookie| cookie.name == name)
     }
 
+    /// Name and value of the one cookie whose name ends so.
+    pub fn cookie(&self, name: &str) -> Option<(String, String)> {
+        let mut found = self.jar.iter().filter(|cookie| cookie.name.ends_with(name));
+        found.next().map(|cookie| (cookie.name.clone(), cookie.value.clone()))
+    }
+
     async fn follow(&mut self, mut method: Method, mut url: Url, mut form: String) -> Result<Page> {
         for _ in 0..20 {
             let page = self.step(&method, url, &form).await?;

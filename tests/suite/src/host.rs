@@ -80,6 +80,8 @@ pub struct Spec {
     pub port: u16,
     /// The users' identity provider.
     pub idp: String,
+    /// More lines of its table, such as `algorithms`.
+    pub idp_lines: String,
     /// The audience that users' tokens must have.
     pub audience: String,
     /// The host's own client at the identity provider: id and secret.
@@ -103,11 +105,12 @@ impl Spec {
         let mut text = format!(
             "[host]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\ndata_dir = \"data\"\n\
              trust_domain = \"attache.test\"\n\n[development]\nallow_loopback = true\n\n\
-             [issuers.idp]\nissuer = {idp:?}\n\n\
+             [issuers.idp]\nissuer = {idp:?}\n{idp_lines}\n\
              [sign_in]\nissuer = {idp:?}\nclient_id = {id:?}\nclient_secret = {{ file = \"sign-in.secret\" }}\n\n\
              [authorizers.default]\n[[authorizers.default.rules]]\nissuer = \"idp\"\naudiences = [{aud:?}]\n",
             port = self.port,
             idp = self.idp,
+            idp_lines = self.idp_lines,
             id = self.sign_in.0,
             aud = self.audience,
         );

@@ -62,6 +62,7 @@ impl World {
         let mut spec = Spec {
             port: free_port()?,
             idp: bed.idp.issuer(),
+            idp_lines: String::new(),
             audience: AUDIENCE.into(),
             sign_in: ("attache-sign-in".into(), SIGN_IN_SECRET.into()),
             providers: vec![provider("google-calendar"), provider("team-calendar")],

@@ -51,7 +51,7 @@ fn no_file_is_opened_and_no_connection_made() {
         &["unix", socket],
         &["unix-listen", another.to_str().expect("UTF-8")],
         &["run"],
-        &["signal"],
+        &["signal", &std::process::id().to_string()],
     ];
     for what in attempts {
         assert_eq!(attempt("free", what), End::Done, "{what:?}");

@@ -2,12 +2,14 @@
 //! suite invokes those.
 
 mod api;
+mod crossed;
 mod invoking;
 mod issuer;
 mod issuing;
 mod keys;
 mod pages;
 mod providers;
+mod redirects;
 mod table;
 mod workloads;
 
@@ -173,13 +175,22 @@ allowed_return_urls = ["{RETURN_URL}"]
         self.consent_to(self.host.directory.resolve(&agent()).unwrap(), user, return_url).await
     }
 
-    async fn consent_to(&self, workload: Arc<RegisteredAgent>, user: &str, return_url: Option<&str>) -> Started {
+    /// The agent, serving this user.
+    async fn binding(&self, user: &str) -> Arc<Binding> {
+        self.bind(self.host.directory.resolve(&agent()).unwrap(), user).await
+    }
+
+    async fn bind(&self, workload: Arc<RegisteredAgent>, user: &str) -> Arc<Binding> {
         let token = self.issuer.token(user, "attache", self.clock.now());
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
         let authorizer = self.host.settings.default_authorizer.as_ref().unwrap();
         let user = self.host.verifier.verify(&Bearer::from_header(&headers).unwrap(), authorizer).await.unwrap();
-        let binding = Binding::bind(workload, Some(user.into()), SessionId::random(), self.host.trail.host());
+        Binding::bind(workload, Some(user.into()), SessionId::random(), self.host.trail.host())
+    }
+
+    async fn consent_to(&self, workload: Arc<RegisteredAgent>, user: &str, return_url: Option<&str>) -> Started {
+        let binding = self.bind(workload, user).await;
         let provider = &self.host.providers.oauth2(&ProviderName::parse("google").unwrap()).unwrap();
         let scopes = Scopes::parse(["calendar.read"]).unwrap();
         let wanted = scopes.into();

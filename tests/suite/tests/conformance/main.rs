@@ -75,8 +75,7 @@ fn check(module: &str, told: &Told, expected: Option<&str>) -> Result<()> {
 async fn only_an_id_token_that_is_right_in_everything_signs_somebody_in() -> Result<()> {
     let liar = liar().await?;
     let current = format!("{}/current", liar.issuer());
-    let only = format!("\n[issuers.liar]\nissuer = {current:?}\nalgorithms = [\"RS256\"]\n");
-    let lying = Lying::host(&current, Vec::new(), &only).await?;
+    let lying = Lying::host(&current, Vec::new(), "").await?;
     for (module, how) in TABLE {
         let (lies, expected) = match how {
             SignsIn(lies) => (lies, None),
@@ -183,10 +182,11 @@ async fn a_grant_is_renewed_for_the_user_whose_it_is() -> Result<()> {
             let answer = lying.probe(&token, &send).await?;
             let mine =
                 renewals()?.as_array().is_some_and(|all| all.iter().any(|one| one["resource"] == format!("p{n}")));
-            if mine {
+            // Renewed ahead of its end, the token from before is used until then if that fails.
+            if mine && (expected.is_none() || !answer.starts_with("200 ")) {
                 break answer;
             }
-            ensure!(std::time::Instant::now() < until, "{module}: it is renewed: {answer}");
+            ensure!(std::time::Instant::now() < until, "{module}: it comes to an end: {answer}");
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         };
         let log = lying.host.log()?.get(before..).unwrap_or_default().to_owned();

@@ -106,8 +106,14 @@ pub(crate) const TABLE: &[(&str, How)] = &[
     ),
     // As an agent's client.
     ("oidcc-client-test-refresh-token", Renews(&[])),
-    ("oidcc-client-test-refresh-token-invalid-issuer", RenewalFails(&["refresh-other-issuer"], "of another user")),
-    ("oidcc-client-test-refresh-token-invalid-sub", RenewalFails(&["refresh-other-subject"], "of another user")),
+    (
+        "oidcc-client-test-refresh-token-invalid-issuer",
+        RenewalFails(&["refresh-other-issuer"], "an ID token of another user"),
+    ),
+    (
+        "oidcc-client-test-refresh-token-invalid-sub",
+        RenewalFails(&["refresh-other-subject"], "an ID token of another user"),
+    ),
     // FAPI 2.0: what concerns ID tokens, at the host's own pages; the rest as an agent's client.
     (
         "happy-path",

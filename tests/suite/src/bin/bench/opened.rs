@@ -73,6 +73,7 @@ pub(crate) fn tokens() -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
+        account: None,
         issued_token_type: None,
     }
 }
