@@ -45,6 +45,8 @@ pub mod broker;
 
 pub mod runtime;
 
+pub mod workers;
+
 pub mod operations;
 
 pub mod http;

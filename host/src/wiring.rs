@@ -2,9 +2,11 @@
 
 mod compiled;
 
+pub use compiled::Ready;
+
 use crate::access::{Door, Keys, KeysError};
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes};
-use crate::broker::{Desk, DeskParts};
+use crate::broker::{Body, Broker, Desk, DeskParts, Guest};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::consent::Consents;
@@ -14,10 +16,12 @@ use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Keeper, Ve
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
-use crate::runtime::{Compiler, Engine, EngineError, LoadError, Loaded};
+use crate::runtime::{Compiler, Engine, EngineConfig, EngineError, InvokeError, LoadError};
+use crate::sandbox::{self, SandboxError};
 use crate::seal::{KeyRing, KeyRingError, Sealer};
 use crate::store::{Components, Store, StoreError};
 use crate::vault::{Vault, VaultError, VaultParts};
+use crate::workers::Workers;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +63,8 @@ pub struct Host {
     /// Component bytes, by digest.
     pub components: Arc<Components>,
     kept: Arc<compiled::Kept>,
-    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Arc<Loaded>>>>>,
+    workers: Option<Arc<Workers>>,
+    ready: Mutex<HashMap<Digest, Arc<OnceCell<Arc<Ready>>>>>,
 }
 
 /// Why the host does not start. Nothing is served.
@@ -107,6 +112,12 @@ pub enum StartError {
     /// The engine.
     #[error("the engine cannot be built")]
     Engine(#[source] EngineError),
+    /// Workers cannot be confined here.
+    #[error("`isolation = \"process\"` is not possible here")]
+    Isolation(#[source] SandboxError),
+    /// Workers are asked for, and it is not known of which program.
+    #[error("`isolation = \"process\"` needs a program for the workers; start the host with `attache serve`")]
+    NoProgram,
     /// The audit trail.
     #[error("the host cannot write its audit trail, so it does not start")]
     Audit(#[source] Unwritable),
@@ -200,14 +211,19 @@ impl Host {
             clock.clone(),
         );
         tokio::spawn(consents.clone().work_devices());
-        let engine = Engine::new(&settings.engine).map_err(StartError::Engine)?;
+        // With workers, the engine of this process runs nothing: it knows what artefacts must be like.
+        let room = match settings.workers {
+            Some(_) => EngineConfig { max_instances: 1, ..settings.engine.clone() },
+            None => settings.engine.clone(),
+        };
+        let engine = Engine::new(&room).map_err(StartError::Engine)?;
         let compiler = match (&settings.program, settings.compile) {
             (Some(program), Some(limits)) => Compiler::apart(engine.clone(), program.clone(), limits),
             _ => Compiler::here(engine.clone()),
         };
         let components = Arc::new(components);
         let kept =
-            Arc::new(compiled::Kept { engine: engine.clone(), compiler, components: components.clone(), sealer });
+            Arc::new(compiled::Kept { engine: engine.clone(), compiler, components: components.clone(), sealer, for_workers: settings.workers.is_some() });
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
             consents: consents.clone(),
@@ -218,6 +234,15 @@ impl Host {
             wats: WatTable::new(clock.clone()),
             lifetime: (settings.engine.deadline + Duration::from_secs(5)).min(Duration::from_secs(600)),
         });
+        let workers = match (settings.workers, &settings.program) {
+            (None, _) => None,
+            (Some(limits), Some(program)) => {
+                sandbox::available().map_err(StartError::Isolation)?;
+                let broker: Arc<dyn Broker> = Arc::new(desk.clone());
+                Some(Workers::new(program.clone(), engine.clone(), limits, broker))
+            }
+            (Some(_), None) => return Err(StartError::NoProgram),
+        };
         let issued = IssuedWats::new(clock.clone());
         tokio::spawn(IssuedWats::keep_swept(Arc::downgrade(&issued)));
         Ok(Arc::new(Self {
@@ -238,7 +263,8 @@ impl Host {
             engine,
             components,
             kept,
-            loaded: Mutex::new(HashMap::new()),
+            workers,
+            ready: Mutex::new(HashMap::new()),
         }))
     }
 
@@ -246,13 +272,31 @@ impl Host {
     ///
     /// # Errors
     /// [`ComponentError`]; the next call tries again.
-    pub async fn loaded(&self, digest: Digest) -> Result<Arc<Loaded>, ComponentError> {
+    pub async fn ready(&self, digest: Digest) -> Result<Arc<Ready>, ComponentError> {
         let cell = {
-            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            loaded.entry(digest).or_default().clone()
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            ready.entry(digest).or_default().clone()
         };
-        let loaded = cell.get_or_try_init(|| self.kept.loaded(digest)).await?;
-        Ok(loaded.clone())
+        let ready = cell.get_or_try_init(|| self.kept.ready(digest)).await?;
+        Ok(ready.clone())
+    }
+
+    /// Runs a guest on a request, in an instance of its own: here, or in a worker of its agent and user.
+    ///
+    /// # Errors
+    /// [`InvokeError`], when there is no response to begin with.
+    pub async fn run(
+        &self,
+        ready: &Ready,
+        guest: Guest,
+        broker: Arc<dyn Broker>,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, InvokeError> {
+        match (ready, &self.workers) {
+            (Ready::Here(loaded), _) => self.engine.invoke(loaded, guest, broker, request).await,
+            (Ready::Apart(compiled), Some(workers)) => workers.invoke(compiled, guest, request).await,
+            (Ready::Apart(_), None) => Err(InvokeError::Host),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub use crate::egress::{Body, BodyError};
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;
 use crate::secret::SharedSecret;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub struct Guest {
 }
 
 /// The agent, in words.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkloadFacts {
     /// SPIFFE id.
     pub id: String,
@@ -34,7 +35,7 @@ pub struct WorkloadFacts {
 }
 
 /// The user, in words.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UserFacts {
     /// `iss`.
     pub issuer: String,
@@ -43,7 +44,7 @@ pub struct UserFacts {
 }
 
 /// Asks for a credential.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acquire {
     /// The provider's name, as the guest wrote it.
     pub provider: String,
@@ -52,7 +53,7 @@ pub struct Acquire {
 }
 
 /// Which kind of credential.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// An OAuth 2 token.
     Oauth2 {
@@ -68,7 +69,7 @@ pub enum Kind {
 }
 
 /// What may be asked besides scopes, as the caller wrote it. Nothing of it names anybody.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Wishes {
     /// Where the token is to be used (RFC 8707 §2).
     pub resources: Vec<String>,
@@ -99,7 +100,7 @@ impl fmt::Debug for Wishes {
 }
 
 /// How a token is obtained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flow {
     /// Authorization code.
     UserFederation,
@@ -110,7 +111,7 @@ pub enum Flow {
 }
 
 /// The right to use a credential, by an id that means nothing outside its invocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acquired {
     /// To present with [`Outbound`].
     pub id: CredentialId,
@@ -161,7 +162,7 @@ pub enum TokenType {
 }
 
 /// Why not. Mirrors `credentials.error` of the WIT, and every message is fit for a guest.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// The user has to agree first.
     #[error("the user has not granted this yet")]

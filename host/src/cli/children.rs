@@ -2,6 +2,7 @@
 
 use crate::runtime::{COMPILE, compile_apart};
 use crate::sandbox::{Limits, Profile, confine};
+use crate::workers::{Streams, WORKER, work};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(super) fn child() -> Option<ExitCode> {
     let kind = arguments.next()?;
     let done = match kind.as_str() {
         COMPILE => compile(arguments),
+        WORKER => worker(arguments),
         _ => return None,
     };
     Some(match done {
@@ -30,5 +32,17 @@ fn compile(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn st
     let limits = Limits { memory: Some(memory), cpu: Some(Duration::from_secs(seconds.saturating_mul(cores))) };
     let confined = confine(Profile::Compile, &limits)?;
     compile_apart(&confined, std::io::stdin().lock(), std::io::stdout().lock())?;
+    Ok(())
+}
+
+/// Bytes of memory.
+fn worker(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
+    let memory = arguments.next().and_then(|text| text.parse().ok()).ok_or("this is started by a host")?;
+    // What its guests print; the host knows when.
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_ansi(false);
+    log.log_internal_errors(false).init();
+    let streams = Streams::take()?;
+    let confined = confine(Profile::Worker, &Limits { memory: Some(memory), cpu: None })?;
+    work(&confined, streams)?;
     Ok(())
 }

@@ -91,6 +91,11 @@ pub(super) struct Development {
 #[serde(deny_unknown_fields)]
 pub(super) struct Engine {
     #[serde(default)]
+    pub(super) isolation: Isolation,
+    pub(super) max_workers: Option<Count>,
+    pub(super) worker_instances: Option<Count>,
+    pub(super) worker_idle: Option<Span>,
+    #[serde(default)]
     pub(super) compile: Compile,
     pub(super) compile_time: Option<Span>,
     pub(super) compile_memory: Option<Size>,
@@ -115,6 +120,17 @@ pub(super) struct Engine {
     pub(super) random_bytes: Option<Size>,
     pub(super) log_bytes: Option<Size>,
     pub(super) keep_resident_bytes: Option<Size>,
+}
+
+/// What keeps guests from each other and from the host.
+#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Isolation {
+    /// The engine's sandbox, in the host's own process.
+    #[default]
+    Sandbox,
+    /// A process for each agent and user besides.
+    Process,
 }
 
 /// Where components are compiled.

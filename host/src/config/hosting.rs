@@ -7,6 +7,7 @@ use super::{Context, Proxy, TlsFiles, on_loopback, url};
 use crate::egress::ClientConfig;
 use crate::ids::{Account, TrustDomain};
 use crate::runtime::{CompileLimits, EngineConfig};
+use crate::workers::WorkerLimits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,6 +129,17 @@ pub(super) fn network(context: &Context<'_>, network: file::Network) -> ClientCo
         config.total_timeout = span.0;
     }
     config
+}
+
+/// The workers in which guests run; none where they run in the host's own process.
+pub(super) fn workers(engine: &file::Engine) -> Option<WorkerLimits> {
+    let standard = WorkerLimits::default();
+    let limits = WorkerLimits {
+        workers: engine.max_workers.map_or(standard.workers, |count| count.0),
+        instances: engine.worker_instances.map_or(standard.instances, |count| count.0),
+        idle: engine.worker_idle.as_ref().map_or(standard.idle, |span| span.0),
+    };
+    (engine.isolation == file::Isolation::Process).then_some(limits)
 }
 
 /// How components are compiled; none in the host's own process.

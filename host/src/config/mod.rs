@@ -30,6 +30,7 @@ use crate::identity::{Authorizer, RelyingParty};
 use crate::ids::{Account, AgentName, ProviderName, TrustDomain};
 use crate::oauth::Provider;
 use crate::providers::{CredentialProvider, SecretFolder};
+use crate::workers::WorkerLimits;
 use crate::{egress, runtime};
 use file::File;
 use http::HeaderName;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub engine: runtime::EngineConfig,
     /// What compiling a component may cost in a child process; none where the host compiles itself.
     pub compile: Option<runtime::CompileLimits>,
+    /// The worker processes in which guests run; none where they run in the host's own.
+    pub workers: Option<WorkerLimits>,
     /// This program, for children of it; none where it is not known, and there are no children then. Not in the file: who
     /// starts the host knows it.
     pub program: Option<PathBuf>,
@@ -219,6 +222,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         problems.at(&secrets.folder.span(), text);
     }
     let network = hosting::network(&context, file.network);
+    let workers = hosting::workers(&file.engine);
     let compile = hosting::compiling(&file.engine);
     let engine = hosting::engine(file.engine);
     let issuers = authorizers::issuers(&context, file.issuers, problems);
@@ -244,6 +248,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         network,
         engine,
         compile,
+        workers,
         program: None,
         sign_in: sign_in.flatten(),
         providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),

@@ -248,6 +248,7 @@ impl From<InvokeError> for Problem {
                 new(StatusCode::FORBIDDEN, "reveal-not-granted", "the agent wants more than it was granted")
             }
             InvokeError::Busy => new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the host is busy").retry(1),
+            InvokeError::Stopped => new(StatusCode::BAD_GATEWAY, "agent-stopped", "the agent was stopped"),
             InvokeError::Host => new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", "the host failed"),
         }
     }

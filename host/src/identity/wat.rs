@@ -37,6 +37,18 @@ pub struct Live {
     name: [u8; 32],
 }
 
+impl WorkloadAccessToken {
+    /// For the worker that runs its invocation, and for nobody else.
+    pub(crate) fn to_worker(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// As a worker presents it: a claim, of which only [`WatTable::resolve`] knows whether it stands for anything.
+    pub(crate) fn presented(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
 impl WatTable {
     /// Without tokens.
     pub fn new(clock: Clock) -> Arc<Self> {

@@ -83,7 +83,7 @@ impl Operations {
             let stored = tokio::task::spawn_blocking(move || components.put(&bytes)).await;
             stored.map_err(|_| ComponentError::Stopped)?.map_err(ComponentError::Store)?;
             // Compiles it, off this thread, and keeps it for the first invocation.
-            host.loaded(digest).await?;
+            host.ready(digest).await?;
             Ok(host.directory.deploy(deployment).await?)
         };
         let identity = self.written(actor, action, deed).await?;

@@ -50,7 +50,7 @@ impl Operations {
         let max = host.settings.max_body_bytes;
         let name = agent.name().clone();
         let gone = || OperationError::NotFound(format!("agent `{name}` has nothing deployed here"));
-        let loaded = host.loaded(agent.digest().ok_or_else(gone)?).await.map_err(OperationError::NotRunnable)?;
+        let ready = host.ready(agent.digest().ok_or_else(gone)?).await.map_err(OperationError::NotRunnable)?;
 
         let binding = Binding::bind(agent, user, session, host.trail.host());
         let action = Action::new(codes::INVOKE, resource(request.method(), request.uri()));
@@ -66,7 +66,7 @@ impl Operations {
         let (guest, seat) = host.desk.seat(&binding, return_url);
         let unread = request.method() == Method::HEAD;
         let invoked = tokio::select! {
-            invoked = host.engine.invoke(&loaded, guest, self.broker.clone(), request) => invoked,
+            invoked = host.run(&ready, guest, self.broker.clone(), request) => invoked,
             () = place.stopped() => {
                 attempt.close(Outcome::failed(STOPPED));
                 return Err(OperationError::Conflict(format!("{STOPPED} while the agent ran; begin another")));

@@ -5,7 +5,7 @@
 //! everything but memory and time, of both of which it has so much and no more ([`super::Compiler`]).
 
 use super::calls::OFFERED;
-use super::engine::{Engine, EngineConfig, Ground};
+use super::engine::{Engine, EngineConfig, EngineError, Ground};
 use super::load::{self, LoadError, Loaded};
 use crate::ids::Digest;
 use crate::sandbox::Confined;
@@ -108,8 +108,32 @@ impl Engine {
     }
 
     pub(super) fn order(&self) -> Vec<u8> {
-        let order = Order { config: self.config.clone(), ground: self.ground, compatibility: self.compatibility() };
+        self.order_for(self.config.max_instances)
+    }
+
+    /// What another process needs to make an engine that adopts what this one adopts, with room for so many instances.
+    pub fn order_for(&self, max_instances: u32) -> Vec<u8> {
+        let config = EngineConfig { max_instances, ..self.config.clone() };
+        let order = Order { config, ground: self.ground, compatibility: self.compatibility() };
         postcard::to_stdvec(&order).unwrap_or_default()
+    }
+
+    /// The engine of such an order.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the order is of another release, or this machine cannot give what it asks for.
+    pub fn from_order(order: &[u8]) -> Result<Arc<Self>, EngineError> {
+        let order: Order = postcard::from_bytes(order).map_err(|error| EngineError::Setup(error.to_string()))?;
+        let engine = Self::on(&order.config, order.ground)?;
+        if engine.compatibility() != order.compatibility {
+            return Err(EngineError::Setup("this program is not the one that asked".into()));
+        }
+        Ok(engine)
+    }
+
+    /// What it lets guests use.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
     }
 }
 

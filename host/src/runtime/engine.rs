@@ -159,6 +159,14 @@ impl Engine {
         Self::linked(wasm, config, ground)
     }
 
+    /// On ground that another engine chose.
+    pub(super) fn on(config: &EngineConfig, ground: Ground) -> Result<Arc<Self>, EngineError> {
+        let wasm = wasmtime::Engine::new(&settings(config, ground));
+        let wasm = wasm.map_err(|error| EngineError::Limits(format!("{error:#}")))?;
+        interrupt_guests(&wasm, config.tick)?;
+        Self::linked(wasm, config, ground)
+    }
+
     /// One that compiles for engines of this configuration and ground, and has room to run nothing.
     pub(super) fn for_compiling(config: &EngineConfig, ground: Ground) -> Result<Arc<Self>, EngineError> {
         let one = EngineConfig { max_instances: 1, ..config.clone() };

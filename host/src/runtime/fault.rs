@@ -1,13 +1,14 @@
 //! What can go wrong with an invocation, and what of it may be said outside.
 
 use super::limits::Exceeded;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 /// Why an invocation has no response. `Display` is fit for the caller of the agent: it holds nothing of the guest's
 /// memory and nothing of the host's inside, which the log has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum InvokeError {
     /// The agent's fault: it stopped itself, or did what the machine forbids.
     #[error("the agent stopped with a fault: {0}; its author finds more in the host's log")]
@@ -30,6 +31,9 @@ pub enum InvokeError {
     /// All instances are in use. Trying again may help.
     #[error("all instances of this host are busy; try again in a moment")]
     Busy,
+    /// The process that ran the agent ended, with everything that ran in it. It may have acted before.
+    #[error("the process that ran the agent was stopped; what it had begun may have happened")]
+    Stopped,
     /// The host's fault.
     #[error("the host could not run the agent; the reason is in its log")]
     Host,

@@ -17,35 +17,51 @@ pub(super) struct Kept {
     pub(super) compiler: Compiler,
     pub(super) components: Arc<Components>,
     pub(super) sealer: Arc<Sealer>,
+    /// Guests run in workers, so nothing is adopted in this process.
+    pub(super) for_workers: bool,
+}
+
+/// A component that can be run.
+pub enum Ready {
+    /// In this process.
+    Here(Arc<Loaded>),
+    /// In workers.
+    Apart(Arc<Compiled>),
 }
 
 impl Kept {
     /// As it was kept, or compiled and kept. What was kept is machine code, so it is believed only as far as the seal goes:
     /// of this component, for this engine, by whoever has the key ring. Anything else is compiled again.
-    pub(super) async fn loaded(self: &Arc<Self>, digest: Digest) -> Result<Arc<Loaded>, ComponentError> {
+    pub(super) async fn ready(self: &Arc<Self>, digest: Digest) -> Result<Arc<Ready>, ComponentError> {
         let this = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let bytes = this.components.load(digest).map_err(ComponentError::Store)?;
-            Ok::<_, ComponentError>((this.adopted(digest), bytes))
+            Ok::<_, ComponentError>((this.opened(digest), bytes))
         });
-        let (adopted, bytes) = read.await.map_err(|_| ComponentError::Stopped)??;
-        if let Some(loaded) = adopted {
-            return Ok(loaded);
+        let (kept, bytes) = read.await.map_err(|_| ComponentError::Stopped)??;
+        if let Some(ready) = kept {
+            return Ok(Arc::new(ready));
         }
         let compiled = self.compiler.compile(bytes).await.map_err(ComponentError::Load)?;
         if compiled.digest() != digest {
             return Err(ComponentError::Load(LoadError::Stale));
         }
         let this = self.clone();
-        let adopted = tokio::task::spawn_blocking(move || {
-            let loaded = this.engine.adopt(&compiled).map_err(ComponentError::Load)?;
+        let ready = tokio::task::spawn_blocking(move || {
             this.keep(&compiled);
-            Ok(loaded)
+            this.made_ready(compiled).map(Arc::new).map_err(ComponentError::Load)
         });
-        adopted.await.map_err(|_| ComponentError::Stopped)?
+        ready.await.map_err(|_| ComponentError::Stopped)?
     }
 
-    fn adopted(&self, digest: Digest) -> Option<Arc<Loaded>> {
+    fn made_ready(&self, compiled: Compiled) -> Result<Ready, LoadError> {
+        match self.for_workers {
+            true => Ok(Ready::Apart(Arc::new(compiled))),
+            false => self.engine.adopt(&compiled).map(Ready::Here),
+        }
+    }
+
+    fn opened(&self, digest: Digest) -> Option<Ready> {
         let compatibility = self.engine.compatibility();
         let sealed = self.components.load_compiled(digest, compatibility)?;
         let opened = self.sealer.open(&[KIND, digest.hex().as_bytes(), &compatibility.to_be_bytes()], &sealed);
@@ -54,7 +70,7 @@ impl Kept {
             tracing::warn!(%digest, "a compiled component was changed, or sealed with another key; it is compiled again");
             return None;
         };
-        self.engine.adopt(&compiled).ok()
+        self.made_ready(compiled).ok()
     }
 
     /// Losing it costs time and nothing else.

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["access"],
     &["broker"],
     &["runtime"],
+    &["workers"],
     &["store"],
     &["config"],
     &["wiring"],
@@ -34,6 +35,8 @@ const FLOORS: &[&[&str]] = &[
 const SHUT: &[(&str, &[&str])] = &[
     // The room that runs guests holds no secrets: of credentials it knows only broker's messages.
     ("runtime", &["vault", "secret", "store", "consent", "oauth", "audit", "directory"]),
+    // What speaks to a process that may be an attacker's by now.
+    ("workers", &["vault", "secret", "store", "consent", "oauth", "audit", "directory", "seal"]),
     ("http", &["store", "secret"]),
     ("sign_in", &["vault", "consent"]),
     // Who calls, and nothing of what is called.

@@ -1,0 +1,151 @@
+//! The host's end of one worker's socket to the broker.
+//!
+//! Whatever the other side writes, it acts for invocations that the host seated in this very worker and that still run.
+//! Nothing of a message but its token says whose it is, and a token that is not of these is not even looked up.
+
+use super::body::{self, message};
+use super::wire::{Ask, Presented, ResponseHead, Told};
+use crate::broker::{Body, Broker, Outbound, Refusal};
+use crate::identity::WorkloadAccessToken;
+use crate::ids::sha256;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+/// Messages of one worker that are answered at once. The requests of one guest are fewer.
+const STREAMS: u32 = 1024;
+/// Messages that present no token of this worker. An honest worker may send a few, of guests that ended a moment ago.
+const MOST_STRAY: u32 = 64;
+
+/// Who runs in this worker now.
+#[derive(Default)]
+pub(super) struct Seated {
+    /// By the hash of their tokens, so that this table holds none.
+    tokens: Mutex<HashSet<[u8; 32]>>,
+    stray: AtomicU32,
+    /// Told when the worker has to end.
+    pub(super) enough: Notify,
+}
+
+/// Keeps an invocation seated in its worker.
+pub(super) struct Seat {
+    seated: Arc<Seated>,
+    name: [u8; 32],
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seated.tokens().remove(&self.name);
+    }
+}
+
+impl Seated {
+    pub(super) fn seat(self: &Arc<Self>, wat: &Presented) -> Seat {
+        let name = sha256(&wat.0);
+        self.tokens().insert(name);
+        Seat { seated: self.clone(), name }
+    }
+
+    fn holds(&self, wat: &Presented) -> bool {
+        self.tokens().contains(&sha256(&wat.0))
+    }
+
+    /// Counts a message of nobody who runs here.
+    fn stray(&self, worker: &str) -> Refusal {
+        match self.stray.fetch_add(1, Ordering::Relaxed) {
+            0 => tracing::warn!(worker, "a worker speaks for an invocation that does not run in it"),
+            MOST_STRAY => {
+                tracing::error!(worker, "a worker speaks for invocations that do not run in it; it is ended");
+                self.enough.notify_one();
+            }
+            _ => {}
+        }
+        Refusal::NotBound
+    }
+
+    /// Whole after every change, so a panic while it was held spoils nothing.
+    fn tokens(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers one worker until its socket closes.
+pub(super) async fn serve(socket: UnixStream, seated: Arc<Seated>, broker: Arc<dyn Broker>, worker: Arc<str>) {
+    let asked = service_fn(move |request: Request<Incoming>| {
+        let (seated, broker, worker) = (seated.clone(), broker.clone(), worker.clone());
+        async move { Ok::<_, Infallible>(answer(request, &seated, &*broker, &worker).await) }
+    });
+    let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(8 << 10)
+        .serve_connection(TokioIo::new(socket), asked)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a worker's socket broke");
+    }
+}
+
+async fn answer(request: Request<Incoming>, seated: &Seated, broker: &dyn Broker, worker: &str) -> Response<Body> {
+    let told = match body::read::<Ask, _>(request.into_body()).await {
+        Ok((ask, _)) if !seated.holds(ask.wat()) => match ask {
+            // Of a guest that ended: there is nothing left to give up.
+            Ask::Release(..) => (Told::Released, None),
+            _ => (Told::Refused(seated.stray(worker)), None),
+        },
+        Ok((ask, rest)) => act(ask, rest, broker).await,
+        Err(_) => (Told::Refused(seated.stray(worker)), None),
+    };
+    // A head that is too long cannot be answered, and is of no use to anybody.
+    message(&told.0, told.1).map_or_else(|_| refused(), Response::new)
+}
+
+fn refused() -> Response<Body> {
+    let mut response = Response::new(http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    response
+}
+
+async fn act(ask: Ask, rest: body::Rest<Incoming>, broker: &dyn Broker) -> (Told, Option<Body>) {
+    let told = match ask {
+        Ask::Acquire(wat, ask) => broker.acquire(&token(&wat), ask).await.map(Told::Acquired),
+        Ask::Reveal(wat, id) => broker.reveal(&token(&wat), id).await.map(|revealed| Told::Revealed(revealed.0)),
+        Ask::Release(wat, id) => {
+            broker.release(&token(&wat), id);
+            Ok(Told::Released)
+        }
+        Ask::Send(wat, send) => {
+            let length = send.request.length;
+            let Ok(request) = send.request.with(rest.sized(length)) else {
+                return (Told::Refused(Refusal::InvalidRequest("the request cannot be read".into())), None);
+            };
+            let outbound = Outbound {
+                credential: send.credential,
+                request,
+                connect_timeout: send.connect_timeout,
+                first_byte_timeout: send.first_byte_timeout,
+                between_bytes_timeout: send.between_bytes_timeout,
+            };
+            match broker.send(&token(&wat), outbound).await {
+                Ok(response) => {
+                    let head = ResponseHead::of(&response);
+                    return (Told::Response(head), Some(response.into_body()));
+                }
+                Err(refusal) => Err(refusal),
+            }
+        }
+    };
+    (told.unwrap_or_else(Told::Refused), None)
+}
+
+fn token(wat: &Presented) -> WorkloadAccessToken {
+    WorkloadAccessToken::presented(wat.0)
+}

@@ -1,0 +1,260 @@
+//! One worker as a process: started, spoken to, and ended.
+
+use super::WORKER;
+use super::body::{self, message};
+use super::host_end::{self, Seat, Seated};
+use super::wire::{Invoke, Invoked, Presented, RequestHead};
+use crate::broker::{Body, BodyError, Broker, Guest};
+use crate::runtime::{Compiled, InvokeError};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, Sleep};
+
+/// Beyond the deadline, which the worker holds to by itself as long as it is honest.
+const GRACE: Duration = Duration::from_secs(1);
+/// To confine itself and to make its component ready.
+const BEGIN: Duration = Duration::from_secs(20);
+/// Bytes of a worker's log that are passed on in a second; and of one line.
+const LOG_BYTES: usize = 64 << 10;
+const LINE_BYTES: usize = 8 << 10;
+
+/// What all workers are started with.
+pub(super) struct Recipe<'a> {
+    pub(super) program: &'a Path,
+    /// Bytes of memory that a worker may write to.
+    pub(super) memory: u64,
+    pub(super) order: &'a [u8],
+    pub(super) deadline: Duration,
+}
+
+/// A worker that runs.
+pub(super) struct Worker {
+    sender: SendRequest<Body>,
+    seated: Arc<Seated>,
+    deadline: Duration,
+    pub(super) running: AtomicU32,
+    over: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Starts one and waits until it is ready.
+    pub(super) async fn start(
+        recipe: &Recipe<'_>,
+        compiled: &Compiled,
+        broker: Arc<dyn Broker>,
+        name: Arc<str>,
+    ) -> io::Result<Self> {
+        let (work, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let (asking, other) = std::os::unix::net::UnixStream::pair()?;
+        for ours in [&work, &asking] {
+            ours.set_nonblocking(true)?;
+        }
+        let mut child = Command::new(recipe.program)
+            .arg(WORKER)
+            .arg(recipe.memory.to_string())
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(OwnedFd::from(other))
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(pass_on(stderr, name.clone()));
+        }
+        let seated = Arc::new(Seated::default());
+        tokio::spawn(host_end::serve(UnixStream::from_std(asking)?, seated.clone(), broker, name.clone()));
+        let over = Arc::new(AtomicBool::new(false));
+        tokio::spawn(watch(child, seated.clone(), over.clone(), name));
+
+        let began = tokio::time::timeout(BEGIN, async {
+            let io = TokioIo::new(UnixStream::from_std(work)?);
+            let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(8 << 10)
+                .handshake(io)
+                .await
+                .map_err(io::Error::other)?;
+            tokio::spawn(connection);
+            begin(sender, recipe.order, compiled).await
+        });
+        let began = began.await.unwrap_or_else(|_| Err(io::Error::other("it did not begin in time")));
+        match began {
+            Ok(sender) => {
+                let (deadline, running) = (recipe.deadline, AtomicU32::new(0));
+                Ok(Self { sender, seated, deadline, running, over })
+            }
+            Err(error) => {
+                seated.enough.notify_one();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether it can take work.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.over.load(Ordering::Acquire) && !self.sender.is_closed()
+    }
+
+    /// Ends the process. Whatever runs in it breaks off.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.seated.enough.notify_one();
+    }
+
+    /// Runs one invocation. `held` is given up with the last byte of the response.
+    pub(super) async fn invoke(
+        self: Arc<Self>,
+        guest: Guest,
+        request: Request<Body>,
+        held: impl Send + Unpin + 'static,
+    ) -> Result<Response<Body>, InvokeError> {
+        let Guest { wat, workload, user, claims, reveal } = guest;
+        let wat = Presented(*wat.to_worker());
+        let seat = self.seated.seat(&wat);
+        let head = Invoke { wat, workload, user, claims, reveal, request: RequestHead::of(&request) };
+        let message = message(&head, Some(request.into_body())).map_err(|_| InvokeError::Host)?;
+        drop(head);
+        let request = Request::post("http://worker/invoke").body(message).map_err(|_| InvokeError::Host)?;
+        let until = Instant::now() + self.deadline + GRACE;
+        let mut sender = self.sender.clone();
+        let begun = async {
+            let response = sender.send_request(request).await.map_err(|_| InvokeError::Stopped)?;
+            if !response.status().is_success() {
+                return Err(InvokeError::Host);
+            }
+            body::read::<Invoked, _>(response.into_body()).await.map_err(|_| InvokeError::Stopped)
+        };
+        let (head, rest) = match tokio::time::timeout_at(until, begun).await {
+            Ok(begun) => begun?,
+            Err(_elapsed) => {
+                tracing::error!(agent = workload_of(&self.seated), "a worker held an invocation beyond its deadline; it is ended");
+                self.end();
+                return Err(InvokeError::Deadline(self.deadline));
+            }
+        };
+        let head = head?;
+        let length = head.length;
+        let inner = rest.sized(length);
+        let running = Running { inner, until: Box::pin(tokio::time::sleep_until(until)), worker: self, _seat: seat, _held: held };
+        let response = head.with(running.boxed_unsync()).map_err(|_| InvokeError::Stopped)?;
+        Ok(response)
+    }
+}
+
+/// The log knows the worker by its name already.
+fn workload_of(_: &Seated) -> &'static str {
+    "worker"
+}
+
+async fn begin(mut sender: SendRequest<Body>, order: &[u8], compiled: &Compiled) -> io::Result<SendRequest<Body>> {
+    let length = u32::try_from(order.len()).map_err(io::Error::other)?.to_be_bytes();
+    let whole = Bytes::from([&length, order, &compiled.to_bytes()].concat());
+    let body = http_body_util::Full::new(whole).map_err(|never| match never {}).boxed_unsync();
+    let request = Request::post("http://worker/begin").body(body).map_err(io::Error::other)?;
+    let response = sender.send_request(request).await.map_err(io::Error::other)?;
+    let succeeded = response.status().is_success();
+    let said = http_body_util::Limited::new(response.into_body(), LINE_BYTES).collect().await;
+    if succeeded {
+        return Ok(sender);
+    }
+    let said = said.map(|said| String::from_utf8_lossy(&said.to_bytes()).escape_debug().to_string());
+    Err(io::Error::other(said.unwrap_or_default()))
+}
+
+/// Waits for the end of the process, or brings it about.
+async fn watch(mut child: Child, seated: Arc<Seated>, over: Arc<AtomicBool>, worker: Arc<str>) {
+    let ended = tokio::select! {
+        status = child.wait() => status,
+        () = seated.enough.notified() => {
+            let _ = child.start_kill();
+            child.wait().await
+        }
+    };
+    let asked = over.swap(true, Ordering::AcqRel);
+    match ended {
+        Ok(status) if asked || status.success() => tracing::debug!(%worker, %status, "a worker ended"),
+        Ok(status) => tracing::error!(%worker, %status, "a worker ended by itself; what ran in it broke off"),
+        Err(error) => tracing::error!(%worker, %error, "a worker cannot be waited for"),
+    }
+}
+
+/// What a worker writes, line by line and escaped: it may be anybody's by now, but stays under its own agent's name.
+async fn pass_on(mut from: tokio::process::ChildStderr, worker: Arc<str>) {
+    let mut line = Vec::new();
+    let mut budget = LOG_BYTES;
+    let mut since = Instant::now();
+    let mut left_out = 0_usize;
+    let mut chunk = [0; 4096];
+    loop {
+        let Ok(read @ 1..) = from.read(&mut chunk).await else { break };
+        if since.elapsed() >= Duration::from_secs(1) {
+            if left_out > 0 {
+                tracing::warn!(target: "guest", %worker, bytes = left_out, "left out of the log: it is too much");
+            }
+            (since, budget, left_out) = (Instant::now(), LOG_BYTES, 0);
+        }
+        for byte in &chunk[..read] {
+            if *byte != b'\n' && line.len() < LINE_BYTES {
+                line.push(*byte);
+                continue;
+            }
+            if line.len() > budget {
+                left_out += line.len();
+            } else if !line.is_empty() {
+                budget -= line.len();
+                let text: String = String::from_utf8_lossy(&line).chars().flat_map(char::escape_debug).collect();
+                tracing::info!(target: "guest", %worker, "{text}");
+            }
+            line.clear();
+        }
+    }
+}
+
+/// A response that comes across the wall, and what it holds until its end.
+struct Running<H> {
+    inner: Body,
+    until: Pin<Box<Sleep>>,
+    worker: Arc<Worker>,
+    _seat: Seat,
+    _held: H,
+}
+
+impl<H: Unpin> http_body::Body for Running<H> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        std::task::ready!(this.until.as_mut().poll(cx));
+        this.worker.end();
+        Poll::Ready(Some(Err(BodyError("the agent did not finish in time; it was stopped".into()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
