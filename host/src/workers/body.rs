@@ -129,7 +129,7 @@ where
     pub(super) fn sized(self, length: Option<u64>) -> Body {
         match length {
             Some(0) => http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync(),
-            length => Arriving { rest: self, length, came: 0 }.boxed_unsync(),
+            length => Arriving { rest: self, length, came: 0, last: None }.boxed_unsync(),
         }
     }
 }
@@ -138,12 +138,34 @@ struct Arriving<B> {
     rest: Rest<B>,
     length: Option<u64>,
     came: u64,
+    /// The last of a body whose length is known: whoever counts bytes looks no further, so it waits for the ending.
+    last: Option<Bytes>,
 }
 
 impl<B> Arriving<B> {
     fn broken(&mut self, reason: &str) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.rest.inner = None;
         Poll::Ready(Some(Err(BodyError(reason.to_owned()))))
+    }
+
+    /// By its last words.
+    fn end(&mut self, mut trailers: HeaderMap) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let ending = trailers.remove(ENDING);
+        if ending.as_ref() != Some(&WHOLE) {
+            let reason = ending.as_ref().and_then(|reason| reason.to_str().ok()).unwrap_or("it broke off");
+            let reason: String = reason.chars().take(MOST_REASON_BYTES).collect();
+            return self.broken(&reason);
+        }
+        if self.length.is_some_and(|length| self.came < length) {
+            return self.broken("it is shorter than it was announced to be");
+        }
+        self.rest.inner = None;
+        match self.last.take() {
+            // Of a body whose length is known; trailers after it are for nobody.
+            Some(last) => Poll::Ready(Some(Ok(Frame::data(last)))),
+            None if trailers.is_empty() => Poll::Ready(None),
+            None => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+        }
     }
 }
 
@@ -156,47 +178,41 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = match this.rest.first.take() {
-            Some(first) => Frame::data(first),
-            None => {
-                let Some(inner) = &mut this.rest.inner else { return Poll::Ready(None) };
-                match ready!(Pin::new(inner).poll_frame(cx)) {
-                    Some(Ok(frame)) => frame,
-                    Some(Err(_)) | None => return this.broken("the other side of it was stopped"),
+        loop {
+            let frame = match this.rest.first.take() {
+                Some(first) => Frame::data(first),
+                None => {
+                    let Some(inner) = &mut this.rest.inner else { return Poll::Ready(None) };
+                    match ready!(Pin::new(inner).poll_frame(cx)) {
+                        Some(Ok(frame)) => frame,
+                        Some(Err(_)) | None => return this.broken("the other side of it was stopped"),
+                    }
                 }
-            }
-        };
-        match frame.into_trailers() {
-            Err(frame) => {
-                this.came += frame.data_ref().map_or(0, |data| data.len() as u64);
-                match this.length {
-                    // More than was announced would be another message to whoever counts.
-                    Some(length) if this.came > length => this.broken("it is longer than it was announced to be"),
-                    _ => Poll::Ready(Some(Ok(frame))),
-                }
-            }
-            Ok(mut trailers) => {
-                let ending = trailers.remove(ENDING);
-                if ending.as_ref() != Some(&WHOLE) {
-                    let reason = ending.as_ref().and_then(|reason| reason.to_str().ok()).unwrap_or("it broke off");
-                    let reason: String = reason.chars().take(MOST_REASON_BYTES).collect();
-                    return this.broken(&reason);
-                }
-                this.rest.inner = None;
-                if this.length.is_some_and(|length| this.came < length) {
-                    return this.broken("it is shorter than it was announced to be");
-                }
-                match trailers.is_empty() {
-                    true => Poll::Ready(None),
-                    false => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-                }
+            };
+            let data = match frame.into_trailers() {
+                Ok(trailers) => return this.end(trailers),
+                Err(frame) => frame.into_data().unwrap_or_default(),
+            };
+            this.came += data.len() as u64;
+            match this.length {
+                // More than was announced would be another message to whoever counts.
+                Some(length) if this.came > length => return this.broken("it is longer than it was announced to be"),
+                Some(length) if this.came == length => this.last = Some(data),
+                _ => return Poll::Ready(Some(Ok(Frame::data(data)))),
             }
         }
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.rest.inner.is_none()
+    }
+
     fn size_hint(&self) -> SizeHint {
         match self.length {
-            Some(length) => SizeHint::with_exact(length.saturating_sub(self.came)),
+            Some(length) => {
+                let waiting = self.last.as_ref().map_or(0, |last| last.len() as u64);
+                SizeHint::with_exact(length.saturating_sub(self.came) + waiting)
+            }
             None => SizeHint::default(),
         }
     }

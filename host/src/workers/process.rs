@@ -144,7 +144,10 @@ impl Worker {
         let (head, rest) = match tokio::time::timeout_at(until, begun).await {
             Ok(begun) => begun?,
             Err(_elapsed) => {
-                tracing::error!(agent = workload_of(&self.seated), "a worker held an invocation beyond its deadline; it is ended");
+                tracing::error!(
+                    agent = workload_of(&self.seated),
+                    "a worker held an invocation beyond its deadline; it is ended"
+                );
                 self.end();
                 return Err(InvokeError::Deadline(self.deadline));
             }
@@ -152,7 +155,8 @@ impl Worker {
         let head = head?;
         let length = head.length;
         let inner = rest.sized(length);
-        let running = Running { inner, until: Box::pin(tokio::time::sleep_until(until)), worker: self, _seat: seat, _held: held };
+        let running =
+            Running { inner, until: Box::pin(tokio::time::sleep_until(until)), worker: self, _seat: seat, _held: held };
         let response = head.with(running.boxed_unsync()).map_err(|_| InvokeError::Stopped)?;
         Ok(response)
     }

@@ -92,7 +92,8 @@ impl Worker {
         match served {
             Ok(body) => Response::new(body),
             Err(reason) => {
-                let mut response = Response::new(http_body_util::Full::from(reason).map_err(|e| match e {}).boxed_unsync());
+                let mut response =
+                    Response::new(http_body_util::Full::from(reason).map_err(|e| match e {}).boxed_unsync());
                 *response.status_mut() = http::StatusCode::BAD_REQUEST;
                 response
             }

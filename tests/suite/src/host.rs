@@ -29,6 +29,11 @@ pub fn binary() -> Result<PathBuf> {
     bail!("the binary `attache` is not built; run `cargo build -p attache`, or the whole of `cargo xtask test`")
 }
 
+/// Whether hosts are to run guests in worker processes: `ATTACHE_ISOLATION=process`. The same tests hold in both modes.
+pub fn behind_the_wall() -> bool {
+    std::env::var_os("ATTACHE_ISOLATION").is_some_and(|mode| mode == "process")
+}
+
 /// A built example or probe component: from `ATTACHE_GUESTS`, or where `cargo xtask guests` builds them.
 pub fn component(name: &str) -> Result<PathBuf> {
     let dir = match std::env::var_os("ATTACHE_GUESTS") {
@@ -146,6 +151,12 @@ impl Spec {
             );
         }
         text.push_str(&self.extra);
+        if behind_the_wall() {
+            match text.find("[engine]\n") {
+                Some(at) => text.insert_str(at + "[engine]\n".len(), "isolation = \"process\"\n"),
+                None => text.push_str("\n[engine]\nisolation = \"process\"\n"),
+            }
+        }
         text
     }
 }
