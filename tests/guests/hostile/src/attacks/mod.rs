@@ -35,6 +35,8 @@ mod log_line_ends;
 mod log_without_end;
 mod loop_forever;
 mod many_small_strings;
+mod measure_time_finely;
+mod overwrite_memory;
 mod poll_busily;
 mod poll_forever;
 mod poll_one_thing_a_hundred_thousand_times;
@@ -85,6 +87,8 @@ pub(crate) const ATTACKS: &[(&str, fn(Arrival))] = &[
     ("log_without_end", log_without_end::run),
     ("loop_forever", loop_forever::run),
     ("many_small_strings", many_small_strings::run),
+    ("measure_time_finely", measure_time_finely::run),
+    ("overwrite_memory", overwrite_memory::run),
     ("poll_busily", poll_busily::run),
     ("poll_forever", poll_forever::run),
     ("poll_one_thing_a_hundred_thousand_times", poll_one_thing_a_hundred_thousand_times::run),
