@@ -53,4 +53,6 @@ pub mod store;
 pub mod cli;
 pub mod config;
 pub mod dev;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod wiring;

@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::consent::Consents;
 use crate::directory::{Directory, Unavailable};
 use crate::egress::{Client, ClientError};
-use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Verifier, WatTable, WorkloadIssuer};
+use crate::identity::{HostKey, HostKeyError, IssuedWats, IssuerError, Keeper, Verifier, WatTable, WorkloadIssuer};
 use crate::ids::Digest;
 use crate::oauth::OAuth;
 use crate::providers::{Builder, Managed, Providers, RowsUnavailable};
@@ -89,6 +89,9 @@ pub enum StartError {
     /// The access keys.
     #[error("the access keys cannot be read")]
     Keys(#[source] KeysError),
+    /// The key sets of identity providers that the last run kept.
+    #[error("the kept keys of identity providers cannot be read: {0}")]
+    IssuerKeys(String),
     /// The credential providers.
     #[error("the credential providers cannot be read")]
     Providers(#[source] RowsUnavailable),
@@ -145,7 +148,10 @@ impl Host {
         trail.journal().durable(ticket).await.map_err(StartError::Audit)?;
 
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
-        let verifier = Verifier::new(client.clone(), clock.clone());
+        let keeper = Keeper::load(store.clone(), sealer.clone(), settings.account.clone())
+            .await
+            .map_err(StartError::IssuerKeys)?;
+        let verifier = Verifier::with_kept(client.clone(), keeper, clock.clone());
         let oauth = OAuth::new(client.clone(), issuer.clone(), clock.clone());
         let directory = Directory::load(store.clone(), settings.trust_domain.clone(), settings.terms(), clock.clone())
             .await

@@ -94,7 +94,7 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(people.workloads.to_vec(), ["team-*", "calendar"]);
     let sign_in = settings.sign_in.as_ref().unwrap();
     assert_eq!(
-        (sign_in.issuer.as_str(), sign_in.provider.scopes.joined()),
+        (sign_in.party.issuer.as_str(), sign_in.provider.scopes.joined()),
         ("https://id.example.com", "openid profile".into())
     );
     let oauth2 = |name: &str| match &settings.providers[&name.parse().unwrap()] {

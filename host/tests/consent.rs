@@ -308,6 +308,21 @@ async fn a_session_lives_ten_minutes_and_its_reason_is_told_after() {
 }
 
 #[tokio::test]
+async fn a_session_does_not_outlive_a_clock_that_is_turned_back() {
+    let bench = Bench::new().await;
+    let alice = bench.user("alice").await;
+    let (id, _) = start(&bench, "alice", None).await;
+    let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
+    let answer = answer(&bench, &url);
+    // Nine minutes later somebody turns it back by an hour: it would have an hour and a minute to live.
+    bench.clock.advance(Duration::from_secs(9 * 60));
+    bench.clock.set(bench.clock.now().minus(Duration::from_secs(3600)));
+    assert!(matches!(bench.consents.view(id, &alice).await, Err(ConsentError::Expired)));
+    assert!(matches!(bench.consents.callback(&google(), answer, Some(&alice)).await, Err(ConsentError::Expired)));
+    nothing_is_stored(&bench);
+}
+
+#[tokio::test]
 async fn the_oldest_of_too_many_sessions_fails() {
     let bench = Bench::new().await;
     let (first, _) = start(&bench, "alice", None).await;

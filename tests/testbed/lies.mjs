@@ -6,7 +6,7 @@
 // A lie changes what it is given, or returns something else. `how` takes the whole answer into its own hands.
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 
-const body = (change) => (said) => {
+export const body = (change) => (said) => {
   if (said.status === 200) change(said.body);
 };
 const back = (change) => (url) => void change(url.searchParams, url);
@@ -47,6 +47,41 @@ const half = whole((res, said) => {
 });
 const refreshing = (lie) => (said, at) => (at.fields.get('grant_type') === 'refresh_token' ? lie(said, at) : said);
 
+// Sends a byte a second, for a quarter of an hour.
+const slow = whole((res, said) => {
+  const text = JSON.stringify(said);
+  res.writeHead(200, { ...json, 'content-length': text.length + 900 });
+  const dripping = setInterval(() => res.write(' '), 1000);
+  res.on('close', () => clearInterval(dripping));
+});
+const deep = whole((res, said) => {
+  const text = JSON.stringify({ ...said, deep: 0 }).replace('"deep":0', `"deep":${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+  res.writeHead(200, json).end(text);
+});
+// Every member comes twice, the honest one last.
+const twice = whole((res, said) => {
+  const other = Object.fromEntries(Object.entries(said).map(([name, value]) => [name, typeof value === 'string' ? 'https://other.example/' : value]));
+  res.writeHead(200, json).end(`${JSON.stringify(other).slice(0, -1)},${JSON.stringify(said).slice(1)}`);
+});
+
+// How a document can come, whichever it is.
+export const documentLies = (name, step) =>
+  Object.fromEntries(
+    Object.entries({
+      giant,
+      endless,
+      bomb,
+      slow,
+      silent,
+      cut,
+      deep,
+      twice,
+      redirect: redirect(302),
+      html: () => ({ status: 200, body: '<!doctype html>', headers: { 'content-type': 'text/html' } }),
+      503: status(503),
+    }).map(([how, lie]) => [`${name}-${how}`, { [step]: lie }]),
+  );
+
 export const lies = {
   // Coming back.
   'no-state': { back: back((query) => query.delete('state')) },
@@ -82,6 +117,7 @@ export const lies = {
   'type-missing': { token: body((said) => delete said.token_type) },
   'type-mac': { token: body((said) => (said.token_type = 'mac')) },
   'type-dpop': { token: body((said) => (said.token_type = 'DPoP')) },
+  'type-inverted': { token: body((said) => (said.token_type = 'bEARER')) },
   'type-lower-case': { token: body((said) => (said.token_type = 'bearer')) },
   'issued-type-missing': { token: body((said) => delete said.issued_token_type) },
   'issued-type-other': { token: body((said) => (said.issued_token_type = 'urn:ietf:params:oauth:token-type:saml2')) },
@@ -165,11 +201,7 @@ export const lies = {
   'document-file': { document: body((said) => (said.token_endpoint = 'file:///etc/passwd')) },
   'document-fragment': { document: body((said) => (said.authorization_endpoint += '#x')) },
   'document-no-pkce': { document: body((said) => (said.code_challenge_methods_supported = ['plain'])) },
-  'document-giant': { document: giant },
-  'document-endless': { document: endless },
-  'document-redirect': { document: redirect(302) },
-  'document-html': { document: () => ({ status: 200, body: '<!doctype html>', headers: { 'content-type': 'text/html' } }) },
-  'document-503': { document: status(503) },
+  ...documentLies('document', 'document'),
 
   // Pushed requests, devices, revocations.
   'push-503': { push: status(503) },

@@ -1,6 +1,6 @@
 //! How often something that anybody can cause is written down.
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady};
 use std::sync::{Mutex, PoisonError};
 
 /// So many at once, and so many a second after that. Counts what was left out.
@@ -14,21 +14,21 @@ pub struct Allowance {
 struct State {
     /// In thousandths.
     left: u64,
-    at: Timestamp,
+    at: Steady,
     left_out: u64,
 }
 
 impl Allowance {
     /// Full at first.
     pub fn new(burst: u64, per_second: u64, clock: Clock) -> Self {
-        let state = Mutex::new(State { left: burst * 1000, at: clock.now(), left_out: 0 });
+        let state = Mutex::new(State { left: burst * 1000, at: clock.steady(), left_out: 0 });
         Self { clock, burst, per_second, state }
     }
 
     /// Whether this one is allowed, and then how many were left out since the last that was.
     pub fn take(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let gained = u64::try_from(now.since(state.at).as_millis()).unwrap_or(u64::MAX).saturating_mul(self.per_second);
         state.left = state.left.saturating_add(gained).min(self.burst * 1000);
         state.at = now;
@@ -44,6 +44,7 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use std::time::Duration;
 
     #[test]

@@ -3,7 +3,7 @@
 use super::file::{self, At, Named, Path};
 use super::problems::Problems;
 use super::{Context, dangling, providers, url};
-use crate::identity::{Algorithm, Authorizer, ClaimRule, Condition, IssuerRule};
+use crate::identity::{Algorithm, Authorizer, ClaimRule, Condition, IssuerRule, RelyingParty};
 use crate::ids::Issuer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,15 @@ pub(super) struct KnownIssuer {
     discovery_url: Option<Url>,
     /// None, and every one that we know is accepted.
     algorithms: Option<Vec<Algorithm>>,
+}
+
+impl KnownIssuer {
+    /// The host as its client.
+    pub(super) fn relying_party(self, client_id: String) -> RelyingParty {
+        let Self { issuer, discovery_url, algorithms } = self;
+        let algorithms = algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
+        RelyingParty { issuer, discovery_url, algorithms, client_id }
+    }
 }
 
 /// By name; none where the table is there and wrong.

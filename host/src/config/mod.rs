@@ -8,6 +8,8 @@ mod api_keys;
 mod authorizers;
 mod behalf;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hosting;
 mod keys;
 mod operators;
@@ -24,8 +26,8 @@ pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
 
 use crate::access::People;
 use crate::directory::Terms;
-use crate::identity::Authorizer;
-use crate::ids::{Account, AgentName, Issuer, ProviderName, TrustDomain};
+use crate::identity::{Authorizer, RelyingParty};
+use crate::ids::{Account, AgentName, ProviderName, TrustDomain};
 use crate::oauth::Provider;
 use crate::providers::{CredentialProvider, SecretFolder};
 use crate::{egress, runtime};
@@ -102,8 +104,8 @@ pub struct Proxy {
 
 /// This host as a relying party at the identity provider of its users.
 pub struct SignIn {
-    /// Whose users.
-    pub issuer: Issuer,
+    /// Whose users, and how their ID tokens are signed.
+    pub party: RelyingParty,
     /// The host's client there.
     pub provider: Arc<Provider>,
 }
@@ -171,12 +173,16 @@ fn read(path: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let source = std::fs::read_to_string(path).map_err(unreadable)?;
     let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let base = absolute.parent().unwrap_or(Path::new("/"));
-    let file: File = toml::from_str(&source).map_err(|error| ConfigError::Refused {
+    parse(&source, path, absolute.parent().unwrap_or(Path::new("/")), secrets)
+}
+
+/// From its text; `base` is where names and paths in it are looked up.
+fn parse(source: &str, path: &Path, base: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
+    let file: File = toml::from_str(source).map_err(|error| ConfigError::Refused {
         path: path.to_owned(),
-        problems: vec![problems::of_parser(&source, &error)],
+        problems: vec![problems::of_parser(source, &error)],
     })?;
-    let mut problems = Problems::new(&source);
+    let mut problems = Problems::new(source);
     let settings = convert(file, base, secrets, &mut problems);
     problems.finish(path, settings)
 }

@@ -331,7 +331,8 @@ pub(super) fn sign_in(
     let wanted = scopes(&table.scopes, problems);
     let openid = Scopes::parse(["openid"]).ok()?;
     let none = problems.take(&here, Destinations::parse(std::iter::empty()));
-    let issuer = issuer?.issuer.clone();
+    let party = issuer?.relying_party(table.client_id.clone());
+    let issuer = party.issuer.clone();
     Some(SignIn {
         provider: Arc::new(Provider {
             display_name: issuer.to_string(),
@@ -339,11 +340,11 @@ pub(super) fn sign_in(
             destinations: none?,
             ..Provider::new(
                 ProviderName::parse("sign-in").ok()?,
-                Endpoints::Discovery { issuer: issuer.clone() },
+                Endpoints::Discovery { issuer },
                 table.client_id,
                 client_authentication?,
             )
         }),
-        issuer,
+        party,
     })
 }

@@ -125,7 +125,7 @@ impl Consents {
         }
         let error = match &session.sealed_code {
             _ if *user.id() != session.user => ConsentError::NotYours,
-            _ if parts.clock.now() >= session.expires_at => ConsentError::Expired,
+            _ if session.is_void(parts.clock.now()) => ConsentError::Expired,
             None => ConsentError::NoCode,
             Some(sealed) => match parts.unseal(&session, CODE, sealed) {
                 Ok(code) => {
@@ -156,7 +156,7 @@ impl Parts {
         if *provider != session.provider {
             return Err(ConsentError::WrongProvider);
         }
-        if self.clock.now() >= session.expires_at {
+        if session.is_void(self.clock.now()) {
             return Err(ConsentError::Expired);
         }
         let user = match user {

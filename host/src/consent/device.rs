@@ -121,7 +121,7 @@ impl Consents {
         if !parts.by_device(&session.provider) {
             return Err(ConsentError::NotByDevice(session.provider));
         }
-        if parts.clock.now() >= session.expires_at {
+        if session.is_void(parts.clock.now()) {
             return Err(ConsentError::Expired);
         }
         match session.stage {
@@ -238,7 +238,8 @@ impl Parts {
         let Some(session) = self.sessions.by_id(id).await? else { return Ok(()) };
         let user = watched.user.clone();
         let Some(kept) = self.kept(&session)? else { return Ok(()) };
-        if self.clock.now() >= kept.expires_at {
+        let now = self.clock.now();
+        if now >= kept.expires_at || session.is_void(now) {
             return self.device_failed(session, &user, ConsentError::Expired).await;
         }
         let again = |interval: Duration| self.watch(id, user.clone(), interval);

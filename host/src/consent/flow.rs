@@ -228,7 +228,7 @@ impl Consents {
         if *user.id() != session.user {
             return Err(parts.refused(codes::CONSENT_VIEW, &session, Some(user), ConsentError::NotYours));
         }
-        if session.stage != Stage::Completed && parts.clock.now() >= session.expires_at {
+        if session.stage != Stage::Completed && session.is_void(parts.clock.now()) {
             return Err(ConsentError::Expired);
         }
         parts.trail.note(actor(&session, Some(user)), action(codes::CONSENT_VIEW, &session), Outcome::allowed())?;
@@ -249,7 +249,7 @@ impl Consents {
         Ok(match session.stage {
             Stage::Completed => SessionStatus::Done,
             Stage::Failed => SessionStatus::Failed,
-            _ if self.parts.clock.now() >= session.expires_at => SessionStatus::Failed,
+            _ if session.is_void(self.parts.clock.now()) => SessionStatus::Failed,
             Stage::Started | Stage::AtProvider | Stage::AwaitingCompletion | Stage::Exchanging => {
                 SessionStatus::InProgress
             }
@@ -299,7 +299,7 @@ impl Consents {
             if !matches!(session.stage, Stage::Started | Stage::AtProvider) {
                 return Err(ConsentError::Over);
             }
-            if parts.clock.now() >= session.expires_at {
+            if session.is_void(parts.clock.now()) {
                 return Err(ConsentError::Expired);
             }
             let provider = parts.provider(&session)?;

@@ -78,6 +78,11 @@ impl Wishes {
 }
 
 impl ConsentSession {
+    /// Whether it is void by now. One that began in the future is: it would live for longer than it may.
+    pub(super) fn is_void(&self, now: Timestamp) -> bool {
+        !now.is_within(self.created_at, self.expires_at)
+    }
+
     /// What the grant will be for.
     ///
     /// # Errors

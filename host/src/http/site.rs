@@ -43,7 +43,7 @@ impl Site {
         let settings = &host.settings;
         let origin = settings.public_url.as_str().trim_end_matches('/').to_owned();
         let sign_ins = settings.sign_in.as_ref().map(|sign_in| {
-            let client = (sign_in.issuer.clone(), sign_in.provider.clone());
+            let client = (sign_in.party.clone(), sign_in.provider.clone());
             let (oauth, verifier) = (host.oauth.clone(), host.verifier.clone());
             SignIns::new(client, &origin, oauth, verifier, host.trail.clone(), host.clock.clone())
         });

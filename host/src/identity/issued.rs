@@ -4,7 +4,7 @@
 //! another type, over another table. Neither can be presented as the other.
 
 use super::{Binding, User};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady, Timestamp};
 use crate::ids::{AgentName, Malformed, UserId, WatId, sha256};
 use crate::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -88,6 +88,8 @@ struct Issued {
     binding: Arc<Binding>,
     facts: Arc<IssuedFacts>,
     serial: u64,
+    /// `expires_at` of the facts is what is told; this is what counts.
+    over_at: Steady,
 }
 
 /// A workload and for whom it acts.
@@ -98,7 +100,7 @@ type Owner = (AgentName, Option<UserId>);
 struct Index {
     serial: u64,
     owners: HashMap<Owner, BTreeMap<u64, WatId>>,
-    ages: BTreeSet<(Timestamp, WatId)>,
+    ages: BTreeSet<(Steady, WatId)>,
 }
 
 impl IssuedWats {
@@ -124,7 +126,8 @@ impl IssuedWats {
         }
         let token = token();
         let hash = sha256(token.expose());
-        let now = self.clock.now();
+        let (now, ttl) = (self.clock.now(), ttl.min(MAX_LIFE));
+        let (steady, over_at) = (self.clock.steady(), self.clock.steady().plus(ttl));
         let facts = IssuedFacts {
             id: id_of(&hash),
             workload,
@@ -132,22 +135,22 @@ impl IssuedWats {
             verified: binding.user().is_some_and(|user| User::verified(user).is_some()),
             by: by.into(),
             issued_at: now,
-            expires_at: now.plus(ttl.min(MAX_LIFE)),
+            expires_at: now.plus(ttl),
         };
         let mut gone = Vec::new();
         let mut index = self.index();
-        self.drop_expired(&mut index, now, &mut gone);
+        self.drop_expired(&mut index, steady, &mut gone);
         let serial = index.serial;
         index.serial += 1;
         let of_owner = index.owners.entry(owner(&facts)).or_default();
         let oldest =
             if of_owner.len() >= MOST_PER_OWNER { of_owner.first_key_value().map(|(_, id)| *id) } else { None };
         of_owner.insert(serial, facts.id);
-        index.ages.insert((facts.expires_at, facts.id));
+        index.ages.insert((over_at, facts.id));
         self.shard(&facts.id)
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(facts.id, Issued { hash, binding, facts: Arc::new(facts.clone()), serial });
+            .insert(facts.id, Issued { hash, binding, facts: Arc::new(facts.clone()), serial, over_at });
         if let Some(oldest) = oldest {
             gone.extend(self.take(&mut index, &oldest));
         }
@@ -169,9 +172,9 @@ impl IssuedWats {
 
     /// What may be told of the live token with this id.
     pub fn facts(&self, id: &WatId) -> Option<IssuedFacts> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
-        let issued = shard.get(id).filter(|issued| now < issued.facts.expires_at)?;
+        let issued = shard.get(id).filter(|issued| now < issued.over_at)?;
         Some(IssuedFacts::clone(&issued.facts))
     }
 
@@ -186,7 +189,7 @@ impl IssuedWats {
         let taken = self.take(&mut index, id);
         drop(index);
         let taken = taken?;
-        (self.clock.now() < taken.facts.expires_at).then(|| IssuedFacts::clone(&taken.facts))
+        (self.clock.steady() < taken.over_at).then(|| IssuedFacts::clone(&taken.facts))
     }
 
     /// Ends all of a workload. How many there were.
@@ -202,7 +205,7 @@ impl IssuedWats {
     /// Forgets those that expired. How many there were.
     pub fn sweep(&self) -> usize {
         let mut gone = Vec::new();
-        let now = self.clock.now();
+        let now = self.clock.steady();
         self.drop_expired(&mut self.index(), now, &mut gone);
         gone.len()
     }
@@ -233,25 +236,25 @@ impl IssuedWats {
     fn look<T>(&self, wat: &PresentedWat, then: impl FnOnce(&Issued) -> T) -> Option<T> {
         use subtle::ConstantTimeEq as _;
         let id = wat.id();
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let shard = self.shard(&id).read().unwrap_or_else(PoisonError::into_inner);
         let issued = shard.get(&id)?;
-        let live = bool::from(issued.hash.ct_eq(&wat.0)) && now < issued.facts.expires_at;
+        let live = bool::from(issued.hash.ct_eq(&wat.0)) && now < issued.over_at;
         live.then(|| then(issued))
     }
 
     fn revoke_where(&self, wanted: impl Fn(&Owner) -> bool) -> usize {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let mut index = self.index();
         let of_owners = index.owners.iter().filter(|(owner, _)| wanted(owner));
         let ids: Vec<WatId> = of_owners.flat_map(|(_, ids)| ids.values().copied()).collect();
         let taken: Vec<Issued> = ids.iter().filter_map(|id| self.take(&mut index, id)).collect();
         drop(index);
-        taken.iter().filter(|issued| now < issued.facts.expires_at).count()
+        taken.iter().filter(|issued| now < issued.over_at).count()
     }
 
-    fn drop_expired(&self, index: &mut Index, now: Timestamp, gone: &mut Vec<Issued>) {
-        while let Some((_, id)) = index.ages.first().filter(|(expires_at, _)| *expires_at <= now).copied() {
+    fn drop_expired(&self, index: &mut Index, now: Steady, gone: &mut Vec<Issued>) {
+        while let Some((_, id)) = index.ages.first().filter(|(over_at, _)| *over_at <= now).copied() {
             match self.take(index, &id) {
                 Some(issued) => gone.push(issued),
                 // The index is changed first and under its lock, so both always agree; and if not, this ends.
@@ -265,7 +268,7 @@ impl IssuedWats {
     /// Takes it out of index and table. What it held is dropped by the caller, outside the locks.
     fn take(&self, index: &mut Index, id: &WatId) -> Option<Issued> {
         let issued = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id)?;
-        index.ages.remove(&(issued.facts.expires_at, *id));
+        index.ages.remove(&(issued.over_at, *id));
         let owner = owner(&issued.facts);
         if let Some(of_owner) = index.owners.get_mut(&owner) {
             of_owner.remove(&issued.serial);

@@ -1,14 +1,16 @@
-//! Key sets of identity providers: found by discovery, held in memory, renewed.
+//! Key sets of identity providers: found by discovery, held in memory and kept on disk, renewed.
 //!
 //! A set is used as it is for ten minutes; then it is renewed beside the requests, so that none waits, and a key that is
 //! gone stops verifying. A key id that we do not know renews at once, but no more than once in 30 seconds: anybody can
-//! make up key ids. While a provider cannot be reached, its last set serves for a day; then nothing is verified.
+//! make up key ids. While a provider cannot be reached, its last set serves for a day; then nothing is verified. A host that
+//! starts anew goes on with the set that it had, which is as old as it was.
 
+use super::kept::{Keeper, KeptSet};
 use super::key::KeySet;
 use super::precheck::{Compact, Header};
 use super::rejected::Rejected;
 use super::strict;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady, Timestamp};
 use crate::ids::Issuer;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
@@ -45,8 +47,11 @@ pub(super) struct KeySource {
     issuer: Issuer,
     metadata: Url,
     documents: Arc<dyn Documents>,
+    keeper: Option<Keeper>,
     clock: Clock,
     state: Mutex<State>,
+    /// Held while a set is written down: of two, the newer is written last.
+    keeping: tokio::sync::Mutex<()>,
     /// Copies of the state's, for the fast path.
     generation: AtomicU64,
     fresh_until: AtomicU64,
@@ -57,14 +62,23 @@ struct State {
     set: Option<Arc<KeySet>>,
     /// Changes whenever the set's keys do.
     generation: u64,
-    fetched_at: Option<Timestamp>,
-    attempted_at: Option<Timestamp>,
+    fetched_at: Option<Steady>,
+    attempted_at: Option<Steady>,
     /// When an unknown key id last caused a renewal.
-    asked_at: Option<Timestamp>,
+    asked_at: Option<Steady>,
     /// Why the last attempt failed.
     failure: Option<String>,
-    jwks: Option<(Url, Timestamp)>,
+    jwks: Option<(Url, Steady)>,
+    /// Read and not yet written down.
+    unkept: Option<KeptSet>,
     flight: Option<Flight>,
+}
+
+/// What one renewal brought.
+struct Read {
+    set: KeySet,
+    bytes: Vec<u8>,
+    from: Url,
 }
 
 /// A renewal under way, detached from whoever asked for it: a caller that goes away does not waste the attempt.
@@ -78,22 +92,33 @@ impl KeySource {
         issuer: Issuer,
         discovery_url: Option<&Url>,
         documents: Arc<dyn Documents>,
+        keeper: Option<Keeper>,
         clock: Clock,
     ) -> Result<Arc<Self>, Rejected> {
         let metadata = metadata_url(&issuer, discovery_url).map_err(Rejected::Unavailable)?;
+        let mut state = State::default();
+        let kept = keeper.as_ref().and_then(|keeper| keeper.find(&issuer, &metadata));
+        if let Some((set, age)) = kept.and_then(|kept| kept.restored(clock.now())).filter(|(_, age)| *age < STALE_AFTER)
+        {
+            tracing::info!(%issuer, keys = set.len(), age = age.as_secs(), "the issuer's keys are those of the last run");
+            state.set = Some(Arc::new(set));
+            state.fetched_at = Some(clock.steady().minus(age));
+        }
         Ok(Arc::new(Self {
             issuer,
             metadata,
             documents,
+            keeper,
             clock,
-            state: Mutex::default(),
+            state: Mutex::new(state),
+            keeping: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(0),
             fresh_until: AtomicU64::new(0),
         }))
     }
 
     /// Whether a signature that was good under this generation's keys needs no new look. Takes no lock.
-    pub(super) fn still_vouches(&self, generation: u64, now: Timestamp) -> bool {
+    pub(super) fn still_vouches(&self, generation: u64, now: Steady) -> bool {
         now.millis() < self.fresh_until.load(Ordering::Acquire) && self.generation.load(Ordering::Acquire) == generation
     }
 
@@ -113,7 +138,7 @@ impl KeySource {
     pub(super) async fn current(self: &Arc<Self>) -> Result<(Arc<KeySet>, u64), Rejected> {
         let flight = {
             let mut state = self.lock();
-            let now = self.clock.now();
+            let now = self.clock.steady();
             match state.usable(now) {
                 Some((set, age)) if age < RENEW_AFTER => return Ok(set),
                 Some((set, age)) if age < WAIT_AFTER || state.failure.is_some() => {
@@ -127,7 +152,7 @@ impl KeySource {
             flight.await;
         }
         let state = self.lock();
-        state.usable(self.clock.now()).map(|(set, _)| set).ok_or_else(|| {
+        state.usable(self.clock.steady()).map(|(set, _)| set).ok_or_else(|| {
             Rejected::Unavailable(state.failure.clone().unwrap_or_else(|| "no key set was read yet".into()))
         })
     }
@@ -139,7 +164,7 @@ impl KeySource {
     async fn renewed(self: &Arc<Self>) -> Option<(Arc<KeySet>, u64)> {
         let flight = {
             let mut state = self.lock();
-            let now = self.clock.now();
+            let now = self.clock.steady();
             if state.failure.is_none() && state.asked_at.is_none_or(|at| now.since(at) >= COOLDOWN) {
                 state.asked_at = Some(now);
                 state.attempted_at = None;
@@ -147,11 +172,11 @@ impl KeySource {
             self.renew(&mut state, now)
         };
         flight?.await;
-        self.lock().usable(self.clock.now()).map(|(set, _)| set)
+        self.lock().usable(self.clock.steady()).map(|(set, _)| set)
     }
 
     /// Joins the renewal under way, or starts one unless it is too early for it.
-    fn renew(self: &Arc<Self>, state: &mut State, now: Timestamp) -> Option<Shared<BoxFuture<'static, ()>>> {
+    fn renew(self: &Arc<Self>, state: &mut State, now: Steady) -> Option<Shared<BoxFuture<'static, ()>>> {
         if let Some(flight) = state.flight.as_ref().filter(|flight| !flight.task.is_finished()) {
             return Some(flight.landed.clone());
         }
@@ -161,10 +186,13 @@ impl KeySource {
         }
         state.attempted_at = Some(now);
         let known = state.jwks.as_ref().filter(|(_, at)| now.since(*at) < DISCOVERY_LIFE).map(|(url, _)| url.clone());
-        let this = self.clone();
+        let (this, read_at) = (self.clone(), self.clock.now());
         let task = tokio::spawn(async move {
             let outcome = this.load(known).await;
-            this.settle(now, outcome);
+            if this.settle(now, read_at, outcome) {
+                // Beside the requests: none waits for the disk.
+                tokio::spawn(async move { this.keep().await });
+            }
         });
         let handle = task.abort_handle();
         let landed = async move { drop(task.await) }.boxed().shared();
@@ -172,13 +200,14 @@ impl KeySource {
         Some(landed)
     }
 
-    async fn load(&self, known: Option<Url>) -> Result<(KeySet, Url), String> {
-        let url = match known {
+    async fn load(&self, known: Option<Url>) -> Result<Read, String> {
+        let from = match known {
             Some(url) => url,
             None => self.discover().await?,
         };
-        let set = KeySet::parse(&self.read(&url).await?).map_err(|why| format!("the key set at `{url}`: {why}"))?;
-        Ok((set, url))
+        let bytes = self.read(&from).await?;
+        let set = KeySet::parse(&bytes).map_err(|why| format!("the key set at `{from}`: {why}"))?;
+        Ok(Read { set, bytes, from })
     }
 
     /// Where the key set is (OIDC Discovery §4). Of the metadata only `issuer` and `jwks_uri` are looked at: which
@@ -205,13 +234,19 @@ impl KeySource {
         Ok(bytes)
     }
 
-    fn settle(&self, at: Timestamp, outcome: Result<(KeySet, Url), String>) {
+    /// Whether there is a set to be written down.
+    fn settle(&self, at: Steady, read_at: Timestamp, outcome: Result<Read, String>) -> bool {
         let mut state = self.lock();
         match outcome {
-            Ok((set, url)) => {
+            Ok(Read { set, bytes, from }) => {
                 state.failure = None;
-                if state.jwks.as_ref().is_none_or(|(known, _)| *known != url) {
-                    state.jwks = Some((url, at));
+                if self.keeper.is_some() {
+                    let (issuer, metadata) = (self.issuer.clone(), self.metadata.to_string());
+                    let jwks_uri = from.to_string();
+                    state.unkept = Some(KeptSet { issuer, metadata, jwks_uri, read_at, document: bytes });
+                }
+                if state.jwks.as_ref().is_none_or(|(known, _)| *known != from) {
+                    state.jwks = Some((from, at));
                 }
                 state.fetched_at = Some(at);
                 if state.set.as_ref().is_none_or(|old| !old.is(&set)) {
@@ -228,6 +263,18 @@ impl KeySource {
                 state.jwks = None;
             }
         }
+        state.unkept.is_some()
+    }
+
+    /// Writes the newest set down, unless somebody else has. Where that fails, the next renewal brings another try.
+    async fn keep(&self) {
+        let _one_at_a_time = self.keeping.lock().await;
+        let Some(kept) = self.lock().unkept.take() else { return };
+        if let Some(keeper) = &self.keeper
+            && let Err(why) = keeper.keep(kept).await
+        {
+            tracing::warn!(issuer = %self.issuer, why, "the issuer's keys are not kept for the next start");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -237,7 +284,7 @@ impl KeySource {
 }
 
 impl State {
-    fn usable(&self, now: Timestamp) -> Option<((Arc<KeySet>, u64), Duration)> {
+    fn usable(&self, now: Steady) -> Option<((Arc<KeySet>, u64), Duration)> {
         let age = now.since(self.fetched_at?);
         let set = self.set.clone().filter(|_| age < STALE_AFTER)?;
         Some(((set, self.generation), age))

@@ -1,8 +1,10 @@
 //! From bytes to a verified user.
 
+use super::Algorithm;
 use super::authorizer::{self, Authorizer};
 use super::cache::{Cache, Name};
 use super::jwks::{Documents, KeySource};
+use super::kept::Keeper;
 use super::precheck::{Claims, Compact, LEEWAY, MAX_TOKEN_BYTES, TokenType};
 use super::rejected::{Rejected, shown};
 use crate::clock::{Clock, Timestamp};
@@ -146,9 +148,23 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !c.is_control() && !hidden(*c)).take(64).collect::<String>().trim().to_owned()
 }
 
+/// The host as a client of its users' identity provider: whose ID tokens answer its own sign-ins, and how they are signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelyingParty {
+    /// `iss`, byte for byte.
+    pub issuer: Issuer,
+    /// Where its metadata is, if not at the usual place.
+    pub discovery_url: Option<Url>,
+    /// Signature algorithms. What the metadata offers makes no difference.
+    pub algorithms: Vec<Algorithm>,
+    /// Ours, there.
+    pub client_id: String,
+}
+
 /// Verifies tokens. One for the host: it holds every issuer's keys and the tokens that were verified lately.
 pub struct Verifier {
     documents: Arc<dyn Documents>,
+    keeper: Option<Keeper>,
     clock: Clock,
     sources: RwLock<HashMap<Place, Arc<KeySource>>>,
     verified: Cache<Remembered>,
@@ -160,6 +176,8 @@ struct Remembered {
     user: Arc<VerifiedUser>,
     source: Arc<KeySource>,
     generation: u64,
+    /// How often the wall clock had jumped: `exp`, `nbf` and `iat` are judged anew when it has again.
+    jumps: u64,
 }
 
 /// An issuer, and where its metadata is if not at the usual place.
@@ -168,7 +186,13 @@ type Place = (Issuer, Option<Url>);
 impl Verifier {
     /// Reads keys through these documents. Nothing is fetched before the first token comes.
     pub fn new(documents: Arc<dyn Documents>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { documents, clock, sources: RwLock::default(), verified: Cache::new() })
+        Arc::new(Self { documents, keeper: None, clock, sources: RwLock::default(), verified: Cache::new() })
+    }
+
+    /// As [`Verifier::new`], with the key sets of the last run, and keeping those of this one for the next.
+    pub fn with_kept(documents: Arc<dyn Documents>, keeper: Keeper, clock: Clock) -> Arc<Self> {
+        let (keeper, sources, verified) = (Some(keeper), RwLock::default(), Cache::new());
+        Arc::new(Self { documents, keeper, clock, sources, verified })
     }
 
     /// Verifies a user's token for an agent with this authorizer.
@@ -190,25 +214,26 @@ impl Verifier {
         let rules = authorizer.candidates(&claims.issuer, &header)?;
         let source = self.source(&claims.issuer, rules.first().and_then(|rule| rule.discovery_url.as_ref()))?;
         let generation = source.check(&token, &header).await?;
-        let now = self.clock.now();
+        // Counted first: a jump after that is one that was not looked at yet.
+        let (jumps, steady, now) = (self.clock.jumps(), self.clock.steady(), self.clock.now());
         claims.check_times(now)?;
         authorizer::admit(&rules, &claims)?;
         let user = VerifiedUser::prove(claims, bearer.expose());
-        let expires_at = user.expires_at.plus(LEEWAY);
-        self.verified.keep(name, expires_at, Remembered { user: user.clone(), source, generation }, now);
+        let over_at = steady.plus(user.expires_at.plus(LEEWAY).since(now));
+        self.verified.keep(name, over_at, Remembered { user: user.clone(), source, generation, jumps }, steady);
         Ok(user)
     }
 
-    /// Verifies the ID token that answers a sign-in of our own (OIDC Core §3.1.3.7): signature by the issuer's keys, `iss`
-    /// byte for byte, `aud` with our client id, `azp` where there are several audiences, times, and the nonce.
+    /// Verifies the ID token that answers a sign-in of our own (OIDC Core §3.1.3.7): signature by the issuer's keys, with an
+    /// algorithm that the operator accepts of it, `iss` byte for byte, `aud` with our client id and nobody else's, `azp`
+    /// where there is one, times, and the nonce.
     ///
     /// # Errors
     /// [`Rejected`], with the reason for the log.
     pub async fn verify_sign_in(
         &self,
         id_token: &Secret,
-        issuer: &Issuer,
-        client_id: &str,
+        party: &RelyingParty,
         nonce: &str,
     ) -> Result<Arc<VerifiedUser>, Rejected> {
         let token = Compact::split(id_token.expose())?;
@@ -217,23 +242,27 @@ impl Verifier {
             return Err(Rejected::Type("`at+jwt`".into()));
         }
         let claims = Claims::parse(&token.payload)?;
-        if &claims.issuer != issuer {
+        if claims.issuer != party.issuer {
             return Err(Rejected::Issuer(shown(claims.issuer.as_str())));
         }
-        self.source(issuer, None)?.check(&token, &header).await?;
+        if !party.algorithms.contains(&header.algorithm) {
+            return Err(Rejected::Algorithm(format!("`{}`", header.algorithm)));
+        }
+        self.source(&party.issuer, party.discovery_url.as_ref())?.check(&token, &header).await?;
         claims.check_times(self.clock.now())?;
         if claims.issued_at.is_none() {
             return Err(Rejected::SignIn("it has no `iat`"));
         }
-        if !claims.audiences.iter().any(|audience| audience == client_id) {
+        let ours = |audience: &String| *audience == party.client_id;
+        if !claims.audiences.iter().any(ours) {
             return Err(Rejected::Audience);
         }
-        match claims.all.get("azp").map(Value::as_str) {
-            None if claims.audiences.len() > 1 => {
-                return Err(Rejected::SignIn("it has several audiences and no `azp`"));
-            }
-            Some(party) if party != Some(client_id) => return Err(Rejected::SignIn("its `azp` is another client")),
-            _ => {}
+        // Rule 3: whoever else it is for could present it here, and no operator has said that they are to be trusted.
+        if !claims.audiences.iter().all(ours) {
+            return Err(Rejected::SignIn("it is for others besides"));
+        }
+        if claims.all.get("azp").is_some_and(|party_of| party_of.as_str() != Some(&party.client_id)) {
+            return Err(Rejected::SignIn("its `azp` is another client"));
         }
         let answered = claims.all.get("nonce").and_then(Value::as_str).unwrap_or_default();
         if nonce.is_empty() || !bool::from(answered.as_bytes().ct_eq(nonce.as_bytes())) {
@@ -244,8 +273,8 @@ impl Verifier {
 
     /// Who was verified by this token before, if it and its issuer's keys still count.
     async fn known(&self, name: &Name) -> Option<Arc<VerifiedUser>> {
-        let now = self.clock.now();
-        let known = self.verified.find(name, now)?;
+        let now = self.clock.steady();
+        let known = self.verified.find(name, now).filter(|known| known.jumps == self.clock.jumps())?;
         if known.source.still_vouches(known.generation, now) {
             return Some(known.user);
         }
@@ -259,7 +288,13 @@ impl Verifier {
         if let Some(source) = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
             return Ok(source.clone());
         }
-        let made = KeySource::new(issuer.clone(), discovery_url, self.documents.clone(), self.clock.clone())?;
+        let made = KeySource::new(
+            issuer.clone(),
+            discovery_url,
+            self.documents.clone(),
+            self.keeper.clone(),
+            self.clock.clone(),
+        )?;
         Ok(self.sources.write().unwrap_or_else(PoisonError::into_inner).entry(place).or_insert(made).clone())
     }
 }

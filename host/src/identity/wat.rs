@@ -1,7 +1,7 @@
 //! Workload access tokens: what the engine side presents for every credential call.
 
 use super::Binding;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady};
 use crate::ids::{fill_random, sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +27,7 @@ pub struct WatTable {
 
 struct Entry {
     binding: Arc<Binding>,
-    expires_at: Timestamp,
+    over_at: Steady,
 }
 
 /// The life of a token: dropping it revokes the token at once.
@@ -48,9 +48,9 @@ impl WatTable {
         let mut token = Zeroizing::new([0; 32]);
         fill_random(token.as_mut_slice());
         let name = sha256(token.as_slice());
-        let expires_at = self.clock.now().plus(ttl.min(MAX_LIFE));
+        let over_at = self.clock.steady().plus(ttl.min(MAX_LIFE));
         let mut shard = self.shard(&name).write().unwrap_or_else(PoisonError::into_inner);
-        shard.insert(name, Entry { binding, expires_at });
+        shard.insert(name, Entry { binding, over_at });
         drop(shard);
         (WorkloadAccessToken(token), Live { table: self.clone(), name })
     }
@@ -58,9 +58,9 @@ impl WatTable {
     /// Whom it stands for; none where it is unknown, expired or revoked.
     pub fn resolve(&self, wat: &WorkloadAccessToken) -> Option<Arc<Binding>> {
         let name = sha256(wat.0.as_slice());
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let shard = self.shard(&name).read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(&name).filter(|entry| now < entry.expires_at).map(|entry| entry.binding.clone())
+        shard.get(&name).filter(|entry| now < entry.over_at).map(|entry| entry.binding.clone())
     }
 
     /// How many have been minted and not revoked.

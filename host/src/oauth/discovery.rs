@@ -2,7 +2,7 @@
 
 use super::client::OAuthError;
 use super::server::{Server, places};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady};
 use crate::egress::{Client, Fetch, check_url};
 use crate::ids::{Issuer, Malformed};
 use http::StatusCode;
@@ -20,9 +20,9 @@ pub(super) struct Discovery {
 
 struct Known {
     server: Arc<Server>,
-    fetched_at: Timestamp,
+    fetched_at: Steady,
     /// Not before: a provider that is down is not asked with every call.
-    ask_at: Timestamp,
+    ask_at: Steady,
 }
 
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -36,7 +36,7 @@ impl Discovery {
 
     /// The document of an issuer, from memory while it is fresh.
     pub(super) async fn server(&self, issuer: &Issuer) -> Result<Arc<Server>, OAuthError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         if let Some(known) = self.known().get(issuer)
             && now < known.ask_at
             && now.since(known.fetched_at) < USABLE

@@ -4,7 +4,7 @@
 //! user chose is refused to another, for as long as the session lives. In memory; a restart ends every session.
 
 use super::OperationError;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady};
 use crate::config::SessionLimits;
 use crate::ids::{AgentName, InvocationId, SessionId, UserId};
 use std::collections::HashMap;
@@ -29,13 +29,13 @@ pub(super) struct Sessions {
 #[derive(Default)]
 struct Table {
     sessions: HashMap<Key, Session>,
-    swept_at: Option<Timestamp>,
+    swept_at: Option<Steady>,
 }
 
 struct Session {
     owner: Option<UserId>,
-    begun_at: Timestamp,
-    used_at: Timestamp,
+    begun_at: Steady,
+    used_at: Steady,
     running: HashMap<InvocationId, watch::Sender<bool>>,
 }
 
@@ -61,7 +61,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let now = self.sessions.clock.now();
+        let now = self.sessions.clock.steady();
         let mut table = self.sessions.lock();
         if let Some(session) = table.sessions.get_mut(&self.key) {
             session.running.remove(&self.invocation);
@@ -86,7 +86,7 @@ impl Sessions {
         user: Option<&UserId>,
         invocation: InvocationId,
     ) -> Result<Place, OperationError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let key = (agent.clone(), id.clone());
         let mut table = self.lock();
         self.sweep(&mut table, now);
@@ -113,7 +113,7 @@ impl Sessions {
 
     /// Ends a session: what runs in it is stopped. Gives how many ran; none where there is no such session of theirs.
     pub(super) fn stop(&self, agent: &AgentName, id: &SessionId, user: Option<Option<&UserId>>) -> Option<usize> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let key = (agent.clone(), id.clone());
         let mut table = self.lock();
         let session = table.sessions.get(&key)?;
@@ -132,11 +132,11 @@ impl Sessions {
         Some(session.running.len())
     }
 
-    fn over(&self, session: &Session, now: Timestamp) -> bool {
+    fn over(&self, session: &Session, now: Steady) -> bool {
         now.since(session.used_at) >= self.limits.idle || now.since(session.begun_at) >= self.limits.life
     }
 
-    fn sweep(&self, table: &mut Table, now: Timestamp) {
+    fn sweep(&self, table: &mut Table, now: Steady) {
         if table.swept_at.is_none_or(|at| now.since(at) >= SWEEP) {
             table.swept_at = Some(now);
             table.sessions.retain(|_, session| !session.running.is_empty() || !self.over(session, now));
@@ -144,7 +144,7 @@ impl Sessions {
         if table.sessions.len() >= MOST {
             // A quarter at once, so that a host that is full does not look through all of them for each newcomer.
             let idle = table.sessions.iter().filter(|(_, session)| session.running.is_empty());
-            let mut idle: Vec<(Timestamp, Key)> = idle.map(|(key, session)| (session.used_at, key.clone())).collect();
+            let mut idle: Vec<(Steady, Key)> = idle.map(|(key, session)| (session.used_at, key.clone())).collect();
             idle.sort_unstable_by_key(|(used_at, _)| *used_at);
             for (_, key) in idle.into_iter().take(MOST / 4) {
                 table.sessions.remove(&key);
@@ -161,6 +161,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     const LIMITS: SessionLimits = SessionLimits { idle: Duration::from_secs(900), life: Duration::from_secs(3600) };
 

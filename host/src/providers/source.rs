@@ -85,7 +85,7 @@ impl SecretFile {
     pub fn secret(&self, now: Timestamp) -> Result<SharedSecret, SecretUnavailable> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = seen.as_ref()
-            && now.since(seen.looked_at) < LOOK
+            && now.is_within(seen.looked_at, seen.looked_at.plus(LOOK))
         {
             return seen.secret.clone();
         }

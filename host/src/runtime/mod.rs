@@ -12,6 +12,8 @@ mod clocks;
 mod ending;
 mod engine;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod heads;
 mod instance;
 mod invoke;

@@ -10,8 +10,8 @@ mod shelf;
 
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes, with_cause};
 use crate::clock::Clock;
-use crate::identity::{Rejected, VerifiedUser, Verifier};
-use crate::ids::{Issuer, sha256};
+use crate::identity::{RelyingParty, Rejected, VerifiedUser, Verifier};
+use crate::ids::sha256;
 use crate::oauth::{AuthorizationRequest, CallbackError, More, OAuth, OAuthError, Pkce, Proofs, Provider};
 use crate::secret::Secret;
 use shelf::Shelf;
@@ -34,7 +34,7 @@ pub struct SignIns {
     oauth: Arc<OAuth>,
     verifier: Arc<Verifier>,
     trail: Trail,
-    issuer: Issuer,
+    party: RelyingParty,
     provider: Arc<Provider>,
     redirect_uri: String,
     away: Shelf<Away>,
@@ -133,9 +133,9 @@ pub enum SignInError {
 }
 
 impl SignIns {
-    /// For users of this issuer, at which the host has this client. `public_url` has no slash at its end.
+    /// For users of this identity provider, at which the host is this client. `public_url` has no slash at its end.
     pub fn new(
-        (issuer, provider): (Issuer, Arc<Provider>),
+        (party, provider): (RelyingParty, Arc<Provider>),
         public_url: &str,
         oauth: Arc<OAuth>,
         verifier: Arc<Verifier>,
@@ -146,7 +146,7 @@ impl SignIns {
             oauth,
             verifier,
             trail,
-            issuer,
+            party,
             provider,
             redirect_uri: format!("{public_url}/sign-in/callback"),
             away: Shelf::new(AWAY, MOST_AWAY, clock.clone()),
@@ -194,7 +194,7 @@ impl SignIns {
             Err(error @ SignInError::Provider(_)) => (Actor::default(), Outcome::failed(with_cause(error))),
             Err(error) => (Actor::default(), Outcome::refused(with_cause(error))),
         };
-        let ticket = self.trail.note(actor, Action::new(codes::SIGN_IN, self.issuer.as_str()), outcome)?;
+        let ticket = self.trail.note(actor, Action::new(codes::SIGN_IN, self.party.issuer.as_str()), outcome)?;
         let user = verified?;
         self.trail.journal().durable(ticket).await?;
         let cookie = random_text();
@@ -222,8 +222,7 @@ impl SignIns {
         let tokens =
             self.oauth.exchange(&self.provider, Proofs::default(), &code, &away.verifier, &self.redirect_uri).await?;
         let id_token = tokens.id_token.ok_or(SignInError::NoIdToken)?;
-        let client = &self.provider.client_id;
-        Ok(self.verifier.verify_sign_in(&id_token, &self.issuer, client, &away.nonce).await?)
+        Ok(self.verifier.verify_sign_in(&id_token, &self.party, &away.nonce).await?)
     }
 
     /// Who visits with this cookie.

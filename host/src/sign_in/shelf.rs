@@ -1,6 +1,6 @@
 //! Things that are kept for a fixed time, by the hash of a secret that somebody else holds.
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Steady};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,9 +14,9 @@ pub(super) struct Shelf<T> {
 }
 
 struct Inner<T> {
-    things: HashMap<[u8; 32], (Timestamp, T)>,
+    things: HashMap<[u8; 32], (Steady, T)>,
     /// In the order in which they came, which is the order in which they expire. Those that were taken stay until then.
-    order: VecDeque<(Timestamp, [u8; 32])>,
+    order: VecDeque<(Steady, [u8; 32])>,
 }
 
 impl<T> Shelf<T> {
@@ -26,8 +26,8 @@ impl<T> Shelf<T> {
     }
 
     /// Keeps it. Returns until when.
-    pub(super) fn put(&self, key: [u8; 32], thing: T) -> Timestamp {
-        let now = self.clock.now();
+    pub(super) fn put(&self, key: [u8; 32], thing: T) -> Steady {
+        let now = self.clock.steady();
         let until = now.plus(self.lifetime);
         let mut inner = self.inner();
         while let Some((expires_at, oldest)) = inner.order.front().copied() {
@@ -45,7 +45,7 @@ impl<T> Shelf<T> {
     /// Takes it away: of two that ask, one gets it.
     pub(super) fn take(&self, key: &[u8; 32]) -> Option<T> {
         let (until, thing) = self.inner().things.remove(key)?;
-        (self.clock.now() < until).then_some(thing)
+        (self.clock.steady() < until).then_some(thing)
     }
 
     /// What is kept, if its time has not passed.
@@ -55,7 +55,7 @@ impl<T> Shelf<T> {
     {
         let inner = self.inner();
         let (until, thing) = inner.things.get(key)?;
-        (self.clock.now() < *until).then(|| thing.clone())
+        (self.clock.steady() < *until).then(|| thing.clone())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner<T>> {
@@ -66,6 +66,7 @@ impl<T> Shelf<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     fn shelf(most: usize) -> (Shelf<u8>, Clock) {
         let clock = Clock::held(Timestamp::from_secs(1));
@@ -90,6 +91,17 @@ mod tests {
         assert_eq!((shelf.find(&[1; 32]), shelf.take(&[2; 32])), (None, None));
         shelf.put([3; 32], 3);
         assert_eq!(shelf.inner().things.len(), 1, "what expired is forgotten");
+    }
+
+    #[test]
+    fn nothing_is_kept_longer_for_a_clock_that_is_turned_back() {
+        let (shelf, clock) = shelf(9);
+        clock.advance(Duration::from_secs(3600));
+        shelf.put([1; 32], 1);
+        clock.set(Timestamp::from_secs(1));
+        assert_eq!(shelf.find(&[1; 32]), Some(1));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(shelf.find(&[1; 32]), None);
     }
 
     #[test]

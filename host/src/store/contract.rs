@@ -5,6 +5,7 @@ use crate::audit::{Action, Actor, AgentRef, Decision, Filter, Journal, Outcome, 
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, Stage};
 use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Version, WorkloadIdentity};
+use crate::identity::{KeySetRow, KeySetRows};
 use crate::ids::{
     AgentName, AttemptId, ConsentId, Digest, GrantId, HostId, Issuer, ProviderName, Scopes, SessionId, Subject,
     TrustDomain, UserId,
@@ -282,6 +283,25 @@ pub(super) async fn keys(store: &dyn KeyRows) {
     assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);
     store.delete(first.key.id).await.unwrap();
     assert_eq!(store.all().await.unwrap(), [second]);
+}
+
+/// Of each issuer and metadata the last set that was put.
+pub(super) async fn key_sets(store: &dyn KeySetRows) {
+    let row = |metadata: &str, secs, sealed: &[u8]| KeySetRow {
+        issuer: Issuer::parse("https://idp.example").unwrap(),
+        metadata: metadata.into(),
+        jwks_uri: "https://idp.example/jwks".into(),
+        read_at: at(secs),
+        sealed: sealed.to_vec(),
+    };
+    assert_eq!(store.all().await.unwrap(), []);
+    store.put(row("a", 2, b"first")).await.unwrap();
+    store.put(row("b", 1, b"other")).await.unwrap();
+    // The last one counts, even where it says that it is older: the clock may have been turned back.
+    store.put(row("a", 1, b"second")).await.unwrap();
+    let mut all = store.all().await.unwrap();
+    all.sort_by(|a, b| a.metadata.cmp(&b.metadata));
+    assert_eq!(all, [row("a", 1, b"second"), row("b", 1, b"other")]);
 }
 
 /// Tickets rise; what was opened is joined with what closed it; filters do what they say.

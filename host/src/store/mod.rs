@@ -1,7 +1,8 @@
 //! Where everything rests: one SQLite file, and the components beside it.
 //!
 //! The only room that knows SQL. [`Store`] implements the ports of the rooms that keep something:
-//! [`Entries`](crate::directory::Entries), [`KeyRows`](crate::access::KeyRows), [`Journal`](crate::audit::Journal), [`Rows`](crate::vault::Rows),
+//! [`Entries`](crate::directory::Entries), [`KeyRows`](crate::access::KeyRows), [`KeySetRows`](crate::identity::KeySetRows),
+//! [`Journal`](crate::audit::Journal), [`Rows`](crate::vault::Rows),
 //! [`ProviderRows`](crate::providers::ProviderRows) and [`Sessions`](crate::consent::Sessions). Every write goes through one thread that commits for all who wait
 //! (`writer.rs`), and is durable when it returns. Secrets arrive here sealed.
 
@@ -12,6 +13,7 @@ mod entries;
 mod file;
 mod gap;
 mod grants;
+mod issuer_keys;
 mod journal;
 mod providers;
 mod schema;

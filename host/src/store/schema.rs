@@ -256,6 +256,16 @@ const MIGRATIONS: &[&str] = &["
 ", "
     -- Which client the host was at the provider, and where, when the question was asked.
     ALTER TABLE consent_session ADD COLUMN client TEXT NOT NULL DEFAULT '';
+", "
+    -- The last key set of each identity provider, sealed to the other columns.
+    CREATE TABLE issuer_keys (
+        issuer   TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        jwks_uri TEXT NOT NULL,
+        read_at  INTEGER NOT NULL,
+        sealed   BLOB NOT NULL,
+        PRIMARY KEY (issuer, metadata)
+    ) STRICT;
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

@@ -99,6 +99,11 @@ async fn keys_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn key_sets_keep_the_contract() {
+    contract::key_sets(&*bed().store).await;
+}
+
+#[tokio::test]
 async fn the_journal_keeps_the_contract() {
     contract::journal(&*bed().store).await;
 }

@@ -9,7 +9,7 @@ use super::grants::{Parts, Token, Vault, VaultError};
 use super::refresh::{Age, PATIENCE, REST};
 use super::wanted::Wanted;
 use crate::audit::{Action, Attempt, Outcome, Written, codes, with_cause};
-use crate::clock::Timestamp;
+use crate::clock::{Steady, Timestamp};
 use crate::identity::{Binding, VerifiedUser};
 use crate::ids::{AgentName, Scopes, UserId, sha256};
 use crate::jose::{DpopProver, SigningAlgorithm};
@@ -106,6 +106,8 @@ struct MintedToken {
     provider: Arc<Provider>,
     since: Timestamp,
     until: Timestamp,
+    /// As `until`, whatever becomes of the wall clock.
+    over_at: Steady,
 }
 
 type Flight = Shared<BoxFuture<'static, Result<Arc<MintedToken>, VaultError>>>;
@@ -231,7 +233,7 @@ impl Parts {
         provider: &Arc<Provider>,
         mint: &Mint,
     ) -> Result<Arc<MintedToken>, VaultError> {
-        let now = self.clock.now();
+        let (now, steady) = (self.clock.now(), self.clock.steady());
         let subject = match mint {
             Mint::Machine(_) => None,
             Mint::OnBehalfOf(_) => Some(subject_of(who, now)?),
@@ -239,7 +241,11 @@ impl Parts {
         let name = self.name(who, provider, mint, subject);
         let (there, flight) = {
             let mut state = self.minted.state();
-            let there = state.tokens.get(&name).filter(|token| Arc::ptr_eq(&token.provider, provider)).cloned();
+            let there = state
+                .tokens
+                .get(&name)
+                .filter(|token| Arc::ptr_eq(&token.provider, provider) && steady < token.over_at)
+                .cloned();
             let age = there.as_ref().map_or(Age::Over, |token| Age::within(token.since, token.until, true, now));
             let resting = state.resting.get(&name).is_some_and(|until| now < *until);
             match (there, age) {
@@ -374,7 +380,7 @@ impl Parts {
     ) -> Result<Arc<MintedToken>, VaultError> {
         let who = attempt.written().await?.binding().clone();
         // Counted from before the request: the provider counted from some moment after.
-        let now = self.clock.now();
+        let (now, steady) = (self.clock.now(), self.clock.steady());
         let wanted = mint.wanted();
         let failed = |error| VaultError::Provider(Arc::new(error));
         let prover = self.prover_for(provider).await.map_err(failed)?;
@@ -403,7 +409,7 @@ impl Parts {
             }
         };
         let owner = Owner { agent: who.agent().name().clone(), user };
-        Ok(Arc::new(kept(tokens, owner, provider, wanted, prover, now)))
+        Ok(Arc::new(kept(tokens, owner, provider, wanted, prover, (now, steady))))
     }
 
     /// Whoever is named as acting for the user, by the provider's configuration.
@@ -474,9 +480,9 @@ fn kept(
     provider: &Arc<Provider>,
     wanted: &Wanted,
     prover: Option<DpopProver>,
-    now: Timestamp,
+    (now, steady): (Timestamp, Steady),
 ) -> MintedToken {
-    let until = now.plus(tokens.expires_in.unwrap_or(UNSAID));
+    let lifetime = tokens.expires_in.unwrap_or(UNSAID);
     MintedToken {
         secret: Arc::new(tokens.access),
         // A server that does not bind says so by the type (RFC 9449 §5).
@@ -489,6 +495,7 @@ fn kept(
         owner,
         provider: provider.clone(),
         since: now,
-        until,
+        until: now.plus(lifetime),
+        over_at: steady.plus(lifetime),
     }
 }

@@ -50,6 +50,10 @@ impl Age {
     /// Of the token of a row.
     pub(super) fn of(row: &GrantRow, renewable: bool, now: Timestamp) -> Self {
         match row.expires_at {
+            // Of a time that the clock was turned back from: how long it lives yet, nobody knows.
+            Some(expires_at) if renewable && now < expires_at && !now.is_within(row.updated_at, expires_at) => {
+                Self::Due
+            }
             Some(expires_at) => Self::within(row.updated_at, expires_at, renewable, now),
             None if renewable && now >= row.updated_at.plus(ASSUMED) => Self::Due,
             None => Self::Fresh,

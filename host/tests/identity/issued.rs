@@ -234,3 +234,15 @@ async fn tokens_that_come_and_go_at_once_are_all_accounted_for() {
     assert_eq!(wats.revoke_workload(&AgentName::parse("batch").unwrap()), 8 * 250);
     assert!(wats.is_empty());
 }
+
+#[tokio::test]
+async fn a_token_lives_no_longer_for_a_clock_that_is_turned_back() {
+    let bed = Bed::new();
+    let (elsewhere, wats) = (Elsewhere::new(&bed).await, IssuedWats::new(bed.clock.clone()));
+    let (token, facts) = wats.mint(elsewhere.bind("batch", None), "key:AKAT1", QUARTER).unwrap();
+    bed.clock.set(bed.clock.now().minus(4 * QUARTER));
+    assert!(wats.resolve(&presented(&token)).is_some());
+    bed.clock.advance(QUARTER);
+    assert!(wats.resolve(&presented(&token)).is_none());
+    assert!(wats.facts(&facts.id).is_none() && wats.sweep() == 1);
+}

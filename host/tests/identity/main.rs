@@ -7,6 +7,8 @@
 mod issuer;
 
 mod issued;
+mod jumps;
+mod kept;
 mod keys;
 mod rules;
 mod sign_in;

@@ -1,13 +1,22 @@
 //! The ID token that answers the host's own sign-in (OIDC Core §3.1.3.7).
 
 use crate::Bed;
-use attache::identity::Rejected;
+use attache::identity::{Algorithm, Rejected, RelyingParty};
 use attache::ids::Issuer;
 use attache::secret::Secret;
 use serde_json::{Value, json};
 
 const CLIENT: &str = "attache";
 const NONCE: &str = "n-0S6_WzA2Mj";
+
+fn party(bed: &Bed) -> RelyingParty {
+    RelyingParty {
+        issuer: bed.issuer.issuer(),
+        discovery_url: None,
+        algorithms: Algorithm::ALL.to_vec(),
+        client_id: CLIENT.into(),
+    }
+}
 
 async fn check(bed: &Bed, header: Option<Value>, change: impl FnOnce(&mut Value)) -> Result<(), Rejected> {
     let mut claims = bed.issuer.claims("alice", CLIENT, bed.clock.now());
@@ -18,7 +27,7 @@ async fn check(bed: &Bed, header: Option<Value>, change: impl FnOnce(&mut Value)
         None => bed.issuer.sign(claims),
     };
     let token = Secret::from_text(token);
-    bed.verifier.verify_sign_in(&token, &bed.issuer.issuer(), CLIENT, NONCE).await.map(|user| {
+    bed.verifier.verify_sign_in(&token, &party(bed), NONCE).await.map(|user| {
         assert_eq!(user.id().subject.as_str(), "alice");
     })
 }
@@ -28,8 +37,28 @@ async fn an_answer_to_this_sign_in_is_a_user() {
     let bed = Bed::new();
     assert_eq!(check(&bed, None, |_| {}).await, Ok(()));
     assert_eq!(check(&bed, None, |claims| claims["azp"] = json!(CLIENT)).await, Ok(()));
+    assert_eq!(check(&bed, None, |claims| claims["aud"] = json!([CLIENT])).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_for_others_besides_is_refused() {
+    let bed = Bed::new();
     let several = |claims: &mut Value| (claims["aud"], claims["azp"]) = (json!([CLIENT, "other"]), json!(CLIENT));
-    assert_eq!(check(&bed, None, several).await, Ok(()));
+    assert!(matches!(check(&bed, None, several).await, Err(Rejected::SignIn(why)) if why.contains("others")));
+}
+
+#[tokio::test]
+async fn an_answer_is_signed_as_the_operator_said() {
+    let bed = Bed::new();
+    let mut claims = bed.issuer.claims("alice", CLIENT, bed.clock.now());
+    claims["nonce"] = json!(NONCE);
+    for (algorithm, good) in [(Algorithm::Es256, true), (Algorithm::EdDsa, false), (Algorithm::Rs256, false)] {
+        let token = Secret::from_text(bed.issuer.sign_as(algorithm.as_str(), claims.clone()));
+        let party = RelyingParty { algorithms: vec![Algorithm::Es256], ..party(&bed) };
+        let verdict = bed.verifier.verify_sign_in(&token, &party, NONCE).await;
+        assert_eq!(verdict.is_ok(), good, "{algorithm}");
+        assert!(good || matches!(verdict, Err(Rejected::Algorithm(_))), "{algorithm}");
+    }
 }
 
 #[tokio::test]
@@ -67,7 +96,7 @@ async fn a_sign_in_without_a_nonce_of_ours_is_refused() {
     let mut claims = bed.issuer.claims("alice", CLIENT, bed.clock.now());
     claims["nonce"] = json!("");
     let token = Secret::from_text(bed.issuer.sign(claims));
-    let verdict = bed.verifier.verify_sign_in(&token, &bed.issuer.issuer(), CLIENT, "").await;
+    let verdict = bed.verifier.verify_sign_in(&token, &party(&bed), "").await;
     assert!(matches!(verdict, Err(Rejected::SignIn(_))));
 }
 
@@ -75,7 +104,7 @@ async fn a_sign_in_without_a_nonce_of_ours_is_refused() {
 async fn an_answer_of_another_issuer_is_refused() {
     let bed = Bed::new();
     let token = Secret::from_text(bed.issuer.sign(bed.claims("alice")));
-    let other = Issuer::parse("https://other.example.com").unwrap();
-    let verdict = bed.verifier.verify_sign_in(&token, &other, CLIENT, NONCE).await;
+    let other = RelyingParty { issuer: Issuer::parse("https://other.example.com").unwrap(), ..party(&bed) };
+    let verdict = bed.verifier.verify_sign_in(&token, &other, NONCE).await;
     assert!(matches!(verdict, Err(Rejected::Issuer(_))));
 }

@@ -305,3 +305,14 @@ async fn an_api_key_is_read_when_it_is_used() {
     bench.clock.advance(Duration::from_secs(10));
     assert!(matches!(bench.vault.api_key(&written, &provider).err(), Some(VaultError::ApiKey(_))));
 }
+
+#[tokio::test]
+async fn a_minted_token_lives_no_longer_for_a_clock_that_is_turned_back() {
+    let bench = Bench::new().await;
+    let who = bench.bind_alone("calendar");
+    let first = text(&bench.minted(&who, "google", &machine("read")).await.unwrap());
+    bench.clock.set(bench.clock.now().minus(10 * HOUR));
+    assert_eq!(text(&bench.minted(&who, "google", &machine("read")).await.unwrap()), first);
+    bench.clock.advance(HOUR);
+    assert_ne!(text(&bench.minted(&who, "google", &machine("read")).await.unwrap()), first);
+}

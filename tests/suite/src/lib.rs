@@ -8,6 +8,7 @@ pub mod glewlwyd;
 pub mod host;
 pub mod html;
 pub mod issuer;
+pub mod lying;
 pub mod operator;
 pub mod story;
 pub mod testbed;

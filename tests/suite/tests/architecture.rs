@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
     &["ids", "secret", "clock"],
+    &["seal"],
     &["jose"],
     &["egress"],
     &["directory"],
     &["identity"],
     &["audit"],
-    &["seal"],
     &["oauth"],
     &["providers"],
     &["vault"],
