@@ -10,7 +10,7 @@ mod shelf;
 
 use crate::audit::{Action, Actor, Outcome, Trail, Unwritable, codes, with_cause};
 use crate::clock::Clock;
-use crate::identity::{RelyingParty, Rejected, VerifiedUser, Verifier};
+use crate::identity::{Rejected, RelyingParty, VerifiedUser, Verifier};
 use crate::ids::sha256;
 use crate::oauth::{AuthorizationRequest, CallbackError, More, OAuth, OAuthError, Pkce, Proofs, Provider};
 use crate::secret::Secret;

@@ -126,11 +126,7 @@ impl Lying {
         Ok(self.host.json(&["grants", "list"])?.as_array().context("a list")?.len())
     }
 
-    async fn told(
-        &self,
-        action: &str,
-        way: impl AsyncFnOnce(&mut Browser) -> Result<(bool, Page)>,
-    ) -> Result<Told> {
+    async fn told(&self, action: &str, way: impl AsyncFnOnce(&mut Browser) -> Result<(bool, Page)>) -> Result<Told> {
         let before = self.host.log()?.len();
         let mut browser = Browser::new();
         let (well, page) = way(&mut browser).await?;

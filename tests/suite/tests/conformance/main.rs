@@ -39,7 +39,8 @@ use How::{
 #[test]
 fn every_module_of_the_plans_stands_in_the_table_once() {
     let plans: BTreeSet<&str> = [&BASIC[..], &CONFIG, &REFRESH, &FAPI].concat().into_iter().collect();
-    let ours: Vec<&str> = TABLE.iter().map(|(module, _)| *module).filter(|module| !module.starts_with("ours:")).collect();
+    let ours: Vec<&str> =
+        TABLE.iter().map(|(module, _)| *module).filter(|module| !module.starts_with("ours:")).collect();
     let known: BTreeSet<&str> = ours.iter().copied().collect();
     assert_eq!(ours.len(), known.len(), "a module stands in the table twice");
     assert_eq!(known, plans);
@@ -180,7 +181,8 @@ async fn a_grant_is_renewed_for_the_user_whose_it_is() -> Result<()> {
         let renewals = || lying.host.json(&["audit", "--action", "token.refresh", "--limit", "50"]);
         let answer = loop {
             let answer = lying.probe(&token, &send).await?;
-            let mine = renewals()?.as_array().is_some_and(|all| all.iter().any(|one| one["resource"] == format!("p{n}")));
+            let mine =
+                renewals()?.as_array().is_some_and(|all| all.iter().any(|one| one["resource"] == format!("p{n}")));
             if mine {
                 break answer;
             }

@@ -109,7 +109,12 @@ pub(crate) const TABLE: &[(&str, How)] = &[
     ("oidcc-client-test-refresh-token-invalid-issuer", RenewalFails(&["refresh-other-issuer"], "of another user")),
     ("oidcc-client-test-refresh-token-invalid-sub", RenewalFails(&["refresh-other-subject"], "of another user")),
     // FAPI 2.0: what concerns ID tokens, at the host's own pages; the rest as an agent's client.
-    ("happy-path", Elsewhere("tests/suite/tests/flows/bound.rs::a_bound_grant_is_proven_at_the_resource_and_its_token_alone_opens_nothing")),
+    (
+        "happy-path",
+        Elsewhere(
+            "tests/suite/tests/flows/bound.rs::a_bound_grant_is_proven_at_the_resource_and_its_token_alone_opens_nothing",
+        ),
+    ),
     ("discovery-issuer-mismatch", ConsentFails(&["document-other-issuer"], "names another issuer")),
     ("invalid-iss", SignInFails(&["id-issuer-slash"], "is not one that")),
     ("invalid-aud", SignInFails(&["id-other-audience"], "audience is none of those")),
@@ -126,7 +131,10 @@ pub(crate) const TABLE: &[(&str, How)] = &[
     ("invalid-authorization-response-iss", ConsentFails(&["wrong-iss"], "names the issuer `https://other.example`")),
     ("remove-authorization-response-iss", ConsentFails(&["no-iss"], "names no issuer although")),
     ("ensure-authorization-response-with-invalid-state-fails", ConsentFails(&["wrong-state"], "unknown or used up")),
-    ("ensure-authorization-response-with-invalid-missing-state-fails", ConsentFails(&["no-state"], "`state` is missing")),
+    (
+        "ensure-authorization-response-with-invalid-missing-state-fails",
+        ConsentFails(&["no-state"], "`state` is missing"),
+    ),
     ("token-endpoint-response-without-expires_in", Consents(&["expires-missing"])),
     ("token-type-case-insensitivity", Consents(&["type-inverted"])),
     (
@@ -135,7 +143,9 @@ pub(crate) const TABLE: &[(&str, How)] = &[
     ),
     (
         "happy-path-no-dpop-nonce",
-        Elsewhere("tests/suite/tests/flows/bound.rs::a_bound_grant_is_proven_at_the_resource_and_its_token_alone_opens_nothing"),
+        Elsewhere(
+            "tests/suite/tests/flows/bound.rs::a_bound_grant_is_proven_at_the_resource_and_its_token_alone_opens_nothing",
+        ),
     ),
     ("invalid-openbanking-intent-id", Never("a claim of Open Banking UK; the host asks for none")),
     ("refresh-token-test", Renews(&[])),

@@ -53,8 +53,10 @@ mod use_after_drop;
 mod wait_for_an_upstream;
 mod write_more_than_there_is_room;
 
+type Attack = fn(Arrival);
+
 /// By name.
-pub(crate) const ATTACKS: &[(&str, fn(Arrival))] = &[
+pub(crate) const ATTACKS: &[(&str, Attack)] = &[
     ("abandon_a_credential_in_flight", abandon_a_credential_in_flight::run),
     ("abandon_an_upload", abandon_an_upload::run),
     ("abandon_requests", abandon_requests::run),
