@@ -21,6 +21,7 @@ mod me;
 mod metadata;
 mod operator;
 mod pages;
+mod patience;
 mod problem;
 mod serve;
 mod sign_in;

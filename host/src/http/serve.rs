@@ -2,6 +2,7 @@
 
 use super::access::{admin_router, public_router};
 use super::operator::Operator;
+use super::patience::{Patience, Watched};
 use super::site::Peer;
 use crate::config::TlsFiles;
 use crate::operations::Operations;
@@ -13,6 +14,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,7 +93,7 @@ pub async fn serve(host: Arc<Host>, shutdown: impl Future<Output = ()>) -> Resul
         tls = tls.is_some(),
         "serving"
     );
-    let server = Server::new(HEAD_PATIENCE);
+    let server = Server::new(HEAD_PATIENCE, settings.send_timeout);
     let in_flight = GracefulShutdown::new();
     {
         let operations = Operations::new(host);
@@ -114,10 +116,14 @@ pub async fn serve(host: Arc<Host>, shutdown: impl Future<Output = ()>) -> Resul
 
 /// How connections are spoken to: HTTP/1.1 and HTTP/2, with limits.
 #[derive(Clone)]
-struct Server(auto::Builder<TokioExecutor>);
+struct Server {
+    builder: auto::Builder<TokioExecutor>,
+    /// How long a response may wait for its caller.
+    send_timeout: Duration,
+}
 
 impl Server {
-    fn new(head_patience: Duration) -> Self {
+    fn new(head_patience: Duration, send_timeout: Duration) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -131,7 +137,7 @@ impl Server {
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(head_patience)
             .keep_alive_timeout(HANDSHAKE_PATIENCE);
-        Self(builder)
+        Self { builder, send_timeout }
     }
 
     /// Serves one connection in a task of its own. `mark` says in each request whose connection it is.
@@ -140,15 +146,30 @@ impl Server {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         M: Clone + Send + Sync + 'static,
     {
+        let patience = Patience::default();
+        let watching = patience.clone();
         let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(mark.clone());
-            router.clone().oneshot(request.map(axum::body::Body::new))
+            let (router, watching) = (router.clone(), watching.clone());
+            async move {
+                let response = router.oneshot(request.map(axum::body::Body::new)).await?;
+                Ok::<_, Infallible>(response.map(|body| watching.watch(body)))
+            }
         });
-        let connection = self.0.serve_connection(TokioIo::new(io), service).into_owned();
+        let io = TokioIo::new(Watched { io, patience: patience.clone() });
+        let connection = self.builder.serve_connection(io, service).into_owned();
         let connection = in_flight.watch(connection);
+        let send_timeout = self.send_timeout;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                }
+                () = patience.exhausted(send_timeout) => {
+                    tracing::debug!(after = ?send_timeout, "a connection whose caller takes nothing is cut off");
+                }
             }
             drop(permit);
         });
@@ -268,6 +289,9 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::StreamExt as _;
+    use http_body_util::BodyExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
@@ -303,9 +327,106 @@ mod tests {
         let router = Router::new().route("/", axum::routing::get(|| async { "ok" }));
         tokio::spawn(async move {
             let in_flight = GracefulShutdown::new();
-            accept_callers(&Server::new(patience), &in_flight, listener, None, router).await;
+            accept_callers(&Server::new(patience, patience), &in_flight, listener, None, router).await;
         });
         address
+    }
+
+    /// Set when what holds it is dropped.
+    #[derive(Clone, Default)]
+    struct Dropped(Arc<AtomicBool>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Waits for it.
+    async fn dropped(flag: &Arc<AtomicBool>) -> bool {
+        for _ in 0..2000 {
+            if flag.load(Ordering::SeqCst) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    /// Serves a response without an end at `/endless`, and at `/slow` one that takes longer than a caller may.
+    async fn giving(flag: &Arc<AtomicBool>) -> SocketAddr {
+        let patience = Duration::from_millis(200);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let flag = flag.clone();
+        let endless = move || {
+            let held = Dropped(flag.clone());
+            async move {
+                let piece = bytes::Bytes::from(vec![b'x'; 64 << 10]);
+                let forever = futures_util::stream::repeat_with(move || {
+                    let _held = &held;
+                    Ok::<_, Infallible>(piece.clone())
+                });
+                axum::body::Body::from_stream(forever)
+            }
+        };
+        let slow = move || async move {
+            let pieces = futures_util::stream::iter(["at ", "last"]).then(move |piece| async move {
+                tokio::time::sleep(2 * patience).await;
+                Ok::<_, Infallible>(piece)
+            });
+            axum::body::Body::from_stream(pieces)
+        };
+        let router =
+            Router::new().route("/endless", axum::routing::get(endless)).route("/slow", axum::routing::get(slow));
+        tokio::spawn(async move {
+            let in_flight = GracefulShutdown::new();
+            let server = Server::new(Duration::from_secs(60), patience);
+            accept_callers(&server, &in_flight, listener, None, router).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_takes_nothing_is_cut_off() {
+        let flag = Arc::new(AtomicBool::new(false));
+        let address = giving(&flag).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert!(dropped(&flag).await, "the response is still held");
+        // What the kernel had taken comes, and then the end of the connection.
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the connection is still there");
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_waits_for_a_slow_answer_is_not_cut_off() {
+        let address = giving(&Arc::default()).await;
+        let reply = sent(address, "GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        assert!(reply.contains("at ") && reply.contains("last") && reply.ends_with("0\r\n\r\n"), "{reply}");
+    }
+
+    /// Its windows are full and it opens none; the connection is fine and serves others.
+    #[tokio::test]
+    async fn a_response_that_nobody_takes_is_given_up_and_its_connection_goes_on() {
+        let flag = Arc::new(AtomicBool::new(false));
+        let address = giving(&flag).await;
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(65_535)
+            .initial_connection_window_size(1 << 20)
+            .handshake::<_, axum::body::Body>(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let get = |path: &str| http::Request::get(format!("http://x{path}")).body(axum::body::Body::empty()).unwrap();
+        let unread = client.send_request(get("/endless")).await.unwrap();
+        assert!(dropped(&flag).await, "the response is still held");
+        let slow = client.send_request(get("/slow")).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(slow.to_bytes(), "at last");
+        assert!(unread.into_body().collect().await.is_err(), "what was given up must not look whole");
     }
 
     async fn sent(address: SocketAddr, request: &str) -> String {

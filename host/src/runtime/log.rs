@@ -13,6 +13,8 @@ const LINE: usize = 2048;
 /// Bytes of the quota for each line that there may be: a line costs the log more than the bytes in it, and a guest that
 /// prints nothing but line ends would fill it with what the host puts before each.
 const BYTES_OF_A_LINE: usize = 64;
+/// However small the quota.
+const FEWEST_LINES: usize = 16;
 
 /// The log of one invocation. What is over the quota is counted, and the count is logged when the instance goes.
 pub(super) struct GuestLog {
@@ -32,7 +34,7 @@ pub(super) enum Source {
 
 impl GuestLog {
     pub(super) fn new(agent: &str, quota: usize) -> Arc<Mutex<Self>> {
-        let lines_left = quota.div_ceil(BYTES_OF_A_LINE);
+        let lines_left = quota.div_ceil(BYTES_OF_A_LINE).max(FEWEST_LINES);
         let (agent, lines) = (agent.into(), Default::default());
         Arc::new(Mutex::new(Self { agent, left: quota, lines_left, over: 0, lines }))
     }
@@ -164,11 +166,11 @@ mod tests {
 
     #[test]
     fn a_flood_of_line_ends_is_cut_long_before_its_bytes() {
-        let log = GuestLog::new("calendar", 640);
+        let log = GuestLog::new("calendar", 1280);
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         log.take(Source::Out, &[b'\n'; 600]);
-        assert_eq!((log.lines_left, log.left, log.over), (0, 0, 590), "ten lines");
+        assert_eq!((log.lines_left, log.left, log.over), (0, 0, 580), "twenty lines");
         log.take(Source::Err, b"more");
-        assert_eq!(log.over, 594);
+        assert_eq!(log.over, 584);
     }
 }

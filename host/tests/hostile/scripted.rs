@@ -34,7 +34,10 @@ impl Shared {
     }
 
     fn crime(&self, what: String) {
-        self.crimes.lock().unwrap().push(what);
+        let mut crimes = self.crimes.lock().unwrap();
+        if !crimes.contains(&what) {
+            crimes.push(what);
+        }
     }
 }
 

@@ -167,7 +167,7 @@ async fn what_would_be_a_crime_is_seen() {
 }
 
 async fn one(bed: &Arc<Bed>, world: &Arc<World>, tally: &Tally, seed: u64) {
-    let smithed = seed % 3 == 0;
+    let smithed = seed.is_multiple_of(3);
     let (engine, world) = (bed.engine.clone(), world.clone());
     let make = move || {
         let mut chance = Chance(seed);

@@ -78,6 +78,8 @@ pub(crate) const IN_RUST: &[(&str, Ending)] = &[
     ("log_without_end", TimeIsUp),
     ("loop_forever", TimeIsUp),
     ("many_small_strings", RULE),
+    ("measure_time_finely", Answer("1000000 ns, finer than told: false")),
+    ("overwrite_memory", TimeIsUp),
     ("poll_busily", TimeIsUp),
     ("poll_forever", TimeIsUp),
     ("poll_one_thing_a_hundred_thousand_times", RULE),

@@ -35,6 +35,8 @@ mod log_line_ends;
 mod log_without_end;
 mod loop_forever;
 mod many_small_strings;
+mod measure_time_finely;
+mod overwrite_memory;
 mod poll_busily;
 mod poll_forever;
 mod poll_one_thing_a_hundred_thousand_times;
@@ -51,8 +53,10 @@ mod use_after_drop;
 mod wait_for_an_upstream;
 mod write_more_than_there_is_room;
 
+type Attack = fn(Arrival);
+
 /// By name.
-pub(crate) const ATTACKS: &[(&str, fn(Arrival))] = &[
+pub(crate) const ATTACKS: &[(&str, Attack)] = &[
     ("abandon_a_credential_in_flight", abandon_a_credential_in_flight::run),
     ("abandon_an_upload", abandon_an_upload::run),
     ("abandon_requests", abandon_requests::run),
@@ -85,6 +89,8 @@ pub(crate) const ATTACKS: &[(&str, fn(Arrival))] = &[
     ("log_without_end", log_without_end::run),
     ("loop_forever", loop_forever::run),
     ("many_small_strings", many_small_strings::run),
+    ("measure_time_finely", measure_time_finely::run),
+    ("overwrite_memory", overwrite_memory::run),
     ("poll_busily", poll_busily::run),
     ("poll_forever", poll_forever::run),
     ("poll_one_thing_a_hundred_thousand_times", poll_one_thing_a_hundred_thousand_times::run),

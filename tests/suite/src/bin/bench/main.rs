@@ -6,6 +6,7 @@
 mod api;
 mod bare;
 mod flights;
+mod hostile;
 mod inside;
 mod load;
 mod opened;
@@ -29,7 +30,7 @@ fn main() -> Result<()> {
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside`, `served` or `timing`.
+                // Each part alone, where one is named: `flights`, `hostile`, `rows`, `api`, `inside`, `served` or `timing`.
                 let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
                 let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
                 if wanted("inside") {
@@ -37,6 +38,9 @@ fn main() -> Result<()> {
                 }
                 if wanted("flights") {
                     flights::measure(&mut report).await?;
+                }
+                if wanted("hostile") {
+                    hostile::measure(&mut report).await?;
                 }
                 if wanted("rows") {
                     rows::measure(&mut report).await?;
