@@ -138,3 +138,23 @@ async fn documents_of_a_provider_that_lie_store_nothing_in_bounded_time_and_memo
     ensure!(lying.consent(&token, "provider=deep&scope=read").await?.well, "what is not asked for is not looked at");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_starts_while_its_users_identity_provider_is_down_serves_them() -> Result<()> {
+    let liar = liar().await?;
+    let current = format!("{}/current", liar.issuer());
+    let mut lying = Lying::host(&current, vec![provider(&liar, "p", &[], "")], "").await?;
+    let token = async || liar.lying_token(json!({ "lies": ["current"] })).await;
+    lying.probe(&token().await?, "").await?;
+    liar.control("current", json!(["document-503", "keys-503"])).await?;
+    for _ in 0..2 {
+        // Killed, not stopped: the keys were kept when they were read.
+        tokio::task::block_in_place(|| lying.host.restart())?;
+        lying.probe(&token().await?, "").await?;
+    }
+    // One that was never there before knows nobody.
+    let fresh = Lying::host(&current, vec![provider(&liar, "p", &[], "")], "").await?;
+    let reply = fresh.caller.probe("probe", &token().await?, "").await?;
+    ensure!(reply.status == 503, "{} {}", reply.status, reply.text());
+    Ok(())
+}
