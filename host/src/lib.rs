@@ -4,6 +4,14 @@
 //! A room per noun; a room names only rooms above it, and `tests/suite/tests/architecture.rs` holds that. ARCHITECTURE.md
 //! tells the one way data takes.
 
+/// A place where a test can make this host panic, by name. Without the feature `failpoints` it is nothing.
+macro_rules! fault_point {
+    ($name:literal) => {{
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!($name);
+    }};
+}
+
 pub mod clock;
 pub mod ids;
 pub mod secret;
@@ -45,4 +53,6 @@ pub mod store;
 pub mod cli;
 pub mod config;
 pub mod dev;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod wiring;

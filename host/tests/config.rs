@@ -82,7 +82,12 @@ fn every_key_arrives_in_the_settings() {
     assert_eq!(settings.tls.as_ref().unwrap().certificate, folder.join("tls/cert.pem"));
     assert!(settings.proxy.is_none() && !settings.development && !settings.network.allow_loopback);
     assert_eq!(settings.engine.max_memory_bytes, 32 << 20);
-    assert_eq!(settings.engine.deadline.as_secs(), 10);
+    let engine = &settings.engine;
+    assert_eq!((engine.deadline.as_secs(), engine.tick.as_millis(), engine.clock_resolution.as_millis()), (10, 20, 5));
+    assert_eq!((engine.max_stack_bytes, engine.max_component_bytes), (256 << 10, 8 << 20));
+    assert_eq!((engine.max_handles, engine.max_requests), (500, 7));
+    assert_eq!((engine.body_chunk_bytes, engine.body_chunks, engine.random_bytes), (32 << 10, 2, 1024));
+    assert_eq!(settings.send_timeout.as_secs(), 20);
     assert_eq!(settings.network.connect_timeout.as_millis(), 500);
     let people = settings.operators.as_ref().unwrap();
     assert_eq!(people.operations.to_vec(), ["Get*", "List*", "runtime", "CreateWorkloadIdentity"]);

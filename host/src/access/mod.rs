@@ -9,6 +9,8 @@
 
 mod caller;
 mod door;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key;
 mod keys;
 mod operation;

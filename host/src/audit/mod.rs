@@ -5,6 +5,8 @@
 //! the [`Written`] that this returns, so what cannot be recorded cannot be done. Closing does not wait.
 
 mod allowance;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod record;
 mod trail;
 

@@ -130,6 +130,7 @@ impl Broker for Desk {
         async move {
             let who = self.0.bound(wat)?;
             self.0.seats.listen(who.invocation())?;
+            fault_point!("broker.acquire");
             let action = ask.action();
             match self.0.acquire(&who, ask).await {
                 Ok(acquired) => {
@@ -155,6 +156,7 @@ impl Broker for Desk {
         let who = parts.bound(wat);
         async move {
             let who = who?;
+            fault_point!("broker.send");
             parts.seats.listen(who.invocation())?;
             match outbound.credential {
                 Some(id) => parts.send_with(&who, id, outbound).await,
@@ -166,6 +168,7 @@ impl Broker for Desk {
 
     fn release(&self, wat: &WorkloadAccessToken, credential: CredentialId) {
         if let Ok(who) = self.0.bound(wat) {
+            fault_point!("broker.release");
             self.0.seats.release(who.invocation(), credential);
         }
     }
@@ -178,6 +181,7 @@ impl Broker for Desk {
         async move {
             let who = self.0.bound(wat)?;
             self.0.seats.listen(who.invocation())?;
+            fault_point!("broker.reveal");
             let permit = self.0.seats.held(who.invocation(), credential)?;
             let attempt = self
                 .0
@@ -272,6 +276,7 @@ impl Parts {
         }
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let written = attempt.written().await.map_err(unwritable)?;
+        fault_point!("broker.send.written");
         let result = match self.credential(&written, &permit).await {
             Ok((provider, token)) => {
                 let attach = Some(self.attach(&provider, token));

@@ -54,6 +54,7 @@ impl Seats {
         if place.held.len() >= MAX_HELD {
             return Err(Refusal::Denied(format!("an invocation holds at most {MAX_HELD} credentials; drop one first")));
         }
+        fault_point!("broker.seat.hold");
         place.held.insert(id, held);
         Ok(())
     }

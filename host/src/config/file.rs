@@ -63,6 +63,7 @@ pub(super) struct Host {
     pub(super) trust_domain: Option<At<String>>,
     pub(super) account: Option<At<String>>,
     pub(super) max_body_bytes: Option<Size>,
+    pub(super) send_timeout: Option<Span>,
 }
 
 #[derive(Deserialize)]
@@ -92,14 +93,22 @@ pub(super) struct Engine {
     pub(super) max_instances: Option<Count>,
     pub(super) admission_wait: Option<Span>,
     pub(super) deadline: Option<Span>,
+    pub(super) tick: Option<Span>,
+    pub(super) clock_resolution: Option<Span>,
     pub(super) max_memory: Option<Size>,
     pub(super) max_memories: Option<Count>,
     pub(super) max_table_elements: Option<Count>,
     pub(super) max_tables: Option<Count>,
     pub(super) max_core_instances: Option<Count>,
+    pub(super) max_stack: Option<Size>,
+    pub(super) max_component: Option<Size>,
     pub(super) hostcall_bytes: Option<Size>,
     pub(super) max_handles: Option<Count>,
+    pub(super) max_requests: Option<Count>,
     pub(super) header_bytes: Option<Size>,
+    pub(super) body_chunk_bytes: Option<Size>,
+    pub(super) body_chunks: Option<Count>,
+    pub(super) random_bytes: Option<Size>,
     pub(super) log_bytes: Option<Size>,
     pub(super) keep_resident_bytes: Option<Size>,
 }

@@ -9,6 +9,7 @@ use crate::ids::{Account, TrustDomain};
 use crate::runtime::EngineConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use url::Url;
 
 /// What the first three tables say.
@@ -21,10 +22,12 @@ pub(super) struct Hosting {
     pub(super) tls: Option<TlsFiles>,
     pub(super) proxy: Option<Proxy>,
     pub(super) max_body_bytes: u64,
+    pub(super) send_timeout: Duration,
 }
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
+const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn convert(
     context: &Context<'_>,
@@ -93,6 +96,7 @@ pub(super) fn convert(
         tls: tls_files,
         proxy,
         max_body_bytes: host.max_body_bytes.map_or(DEFAULT_MAX_BODY, |size| size.0),
+        send_timeout: host.send_timeout.map_or(DEFAULT_SEND_TIMEOUT, |span| span.0),
     })
 }
 
@@ -132,14 +136,22 @@ pub(super) fn engine(engine: file::Engine) -> EngineConfig {
         max_instances: engine.max_instances.map_or(standard.max_instances, |count| count.0),
         admission_wait: engine.admission_wait.map_or(standard.admission_wait, |span| span.0),
         deadline: engine.deadline.map_or(standard.deadline, |span| span.0),
+        tick: engine.tick.map_or(standard.tick, |span| span.0),
+        clock_resolution: engine.clock_resolution.map_or(standard.clock_resolution, |span| span.0),
         max_memory_bytes: engine.max_memory.map_or(standard.max_memory_bytes, Size::bytes),
         max_memories: engine.max_memories.map_or(standard.max_memories, |count| count.0),
         max_table_elements: engine.max_table_elements.map_or(standard.max_table_elements, Count::number),
         max_tables: engine.max_tables.map_or(standard.max_tables, |count| count.0),
         max_core_instances: engine.max_core_instances.map_or(standard.max_core_instances, |count| count.0),
+        max_stack_bytes: engine.max_stack.map_or(standard.max_stack_bytes, Size::bytes),
+        max_component_bytes: engine.max_component.map_or(standard.max_component_bytes, Size::bytes),
         hostcall_bytes: engine.hostcall_bytes.map_or(standard.hostcall_bytes, Size::bytes),
         max_handles: engine.max_handles.map_or(standard.max_handles, Count::number),
+        max_requests: engine.max_requests.map_or(standard.max_requests, Count::number),
         header_bytes: engine.header_bytes.map_or(standard.header_bytes, Size::bytes),
+        body_chunk_bytes: engine.body_chunk_bytes.map_or(standard.body_chunk_bytes, Size::bytes),
+        body_chunks: engine.body_chunks.map_or(standard.body_chunks, Count::number),
+        random_bytes: engine.random_bytes.map_or(standard.random_bytes, |size| size.0),
         log_bytes: engine.log_bytes.map_or(standard.log_bytes, Size::bytes),
         keep_resident_bytes: engine.keep_resident_bytes.map_or(standard.keep_resident_bytes, Size::bytes),
     }

@@ -8,6 +8,8 @@ mod api_keys;
 mod authorizers;
 mod behalf;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hosting;
 mod keys;
 mod operators;
@@ -37,6 +39,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// Everything that an operator decides. Nothing in it changes while the host runs.
@@ -79,6 +82,8 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
+    /// How long a response may wait for its reader before it is cut off; 30 s unless set.
+    pub send_timeout: Duration,
 }
 
 /// Files in PEM, read at start.
@@ -168,12 +173,16 @@ fn read(path: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let source = std::fs::read_to_string(path).map_err(unreadable)?;
     let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let base = absolute.parent().unwrap_or(Path::new("/"));
-    let file: File = toml::from_str(&source).map_err(|error| ConfigError::Refused {
+    parse(&source, path, absolute.parent().unwrap_or(Path::new("/")), secrets)
+}
+
+/// From its text; `base` is where names and paths in it are looked up.
+fn parse(source: &str, path: &Path, base: &Path, secrets: Secrets) -> Result<Settings, ConfigError> {
+    let file: File = toml::from_str(source).map_err(|error| ConfigError::Refused {
         path: path.to_owned(),
-        problems: vec![problems::of_parser(&source, &error)],
+        problems: vec![problems::of_parser(source, &error)],
     })?;
-    let mut problems = Problems::new(&source);
+    let mut problems = Problems::new(source);
     let settings = convert(file, base, secrets, &mut problems);
     problems.finish(path, settings)
 }
@@ -237,6 +246,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         sessions,
         max_body_bytes: hosting.max_body_bytes,
+        send_timeout: hosting.send_timeout,
     })
 }
 

@@ -169,6 +169,20 @@ async fn a_body_ends_at_its_cap() {
 }
 
 #[tokio::test]
+async fn a_body_of_one_piece_is_measured_too() {
+    let upstream = Upstream::start(|request, mut socket| async move {
+        let body: &[u8] = if request.starts_with("GET /ten") { b"0123456789" } else { b"0123456789x" };
+        let _ = socket.write_all(&[b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", body].concat()).await;
+    })
+    .await;
+    for (path, expect) in [("/ten", None), ("/eleven", Some(FetchError::TooLarge(10)))] {
+        let mut fetch = Fetch::get(Url::parse(&upstream.url(path)).unwrap());
+        fetch.max_bytes = 10;
+        assert_eq!(development().fetch(fetch).await.err(), expect, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_drips_ends_in_time() {
     let upstream = Upstream::start(|_, mut socket| async move {
         let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await;

@@ -8,6 +8,8 @@ mod client;
 mod destination;
 mod escapes;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod headers;
 mod placement;
 mod reply;

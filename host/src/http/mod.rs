@@ -12,6 +12,8 @@ mod body;
 mod consent;
 mod cookies;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grants;
 mod headers;
 mod invoke;

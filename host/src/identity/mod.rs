@@ -8,6 +8,8 @@ mod authorizer;
 mod binding;
 mod cache;
 mod documents;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host;
 mod issued;
 mod issuer;

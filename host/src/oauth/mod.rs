@@ -12,6 +12,8 @@ mod client;
 mod device;
 mod discovery;
 mod dpop;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod more;
 mod provider;
 mod pushed;

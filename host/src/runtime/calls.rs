@@ -104,6 +104,7 @@ pub(super) fn link(engine: &wasmtime::Engine, reveal: bool) -> wasmtime::Result<
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, |i| i.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |i| i.ctx().ctx.random())?;
+    super::heads::bound(l)?;
 
     identity::add_to_linker::<_, HasSelf<_>>(l, |i| i)?;
     credentials::add_to_linker::<_, HasSelf<_>>(l, |i| i)?;
@@ -115,16 +116,19 @@ pub(super) fn link(engine: &wasmtime::Engine, reveal: bool) -> wasmtime::Result<
 
 impl identity::Host for Instance {
     fn workload(&mut self) -> wasmtime::Result<identity::WorkloadIdentity> {
+        fault_point!("runtime.calls.workload");
         let crate::broker::WorkloadFacts { id, name, digest } = self.facts.workload.clone();
         Ok(identity::WorkloadIdentity { id, name, digest })
     }
 
     fn user(&mut self) -> wasmtime::Result<Option<identity::VerifiedUser>> {
+        fault_point!("runtime.calls.user");
         let user = self.facts.user.clone();
         Ok(user.map(|user| identity::VerifiedUser { issuer: user.issuer, subject: user.subject }))
     }
 
     fn claim(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        fault_point!("runtime.calls.claim");
         Ok(self.facts.claims.get(&name).cloned())
     }
 }
@@ -133,6 +137,7 @@ type Answer<T> = wasmtime::Result<Result<T, credentials::Error>>;
 
 impl credentials::Host for Instance {
     async fn oauth2(&mut self, request: credentials::Oauth2Request) -> Answer<Resource<Credential>> {
+        fault_point!("runtime.calls.oauth2");
         let flow = match request.flow {
             credentials::Flow::UserFederation => Flow::UserFederation,
             credentials::Flow::MachineToMachine => Flow::MachineToMachine,
@@ -151,6 +156,7 @@ impl credentials::Host for Instance {
     }
 
     async fn api_key(&mut self, provider: String) -> Answer<Resource<Credential>> {
+        fault_point!("runtime.calls.api-key");
         self.acquire(Acquire { provider, kind: Kind::ApiKey }).await
     }
 }
@@ -166,14 +172,17 @@ impl Instance {
 
 impl credentials::HostCredential for Instance {
     fn provider(&mut self, credential: Resource<Credential>) -> wasmtime::Result<String> {
+        fault_point!("runtime.calls.provider");
         Ok(self.table.get(&credential)?.provider.clone())
     }
 
     fn scopes(&mut self, credential: Resource<Credential>) -> wasmtime::Result<Vec<String>> {
+        fault_point!("runtime.calls.scopes");
         Ok(self.table.get(&credential)?.scopes.clone())
     }
 
     fn expires_at(&mut self, credential: Resource<Credential>) -> wasmtime::Result<Option<u64>> {
+        fault_point!("runtime.calls.expires-at");
         Ok(self.table.get(&credential)?.expires_at)
     }
 
@@ -183,6 +192,7 @@ impl credentials::HostCredential for Instance {
         request: Resource<HostOutgoingRequest>,
         options: Option<Resource<RequestOptions>>,
     ) -> Answer<Resource<HostFutureIncomingResponse>> {
+        fault_point!("runtime.calls.send");
         let mut sender = self.sender(self.table.get(&credential)?);
         let future = match self.sending(&mut sender).handle(request, options) {
             Ok(future) => future,
@@ -197,6 +207,7 @@ impl credentials::HostCredential for Instance {
     }
 
     fn drop(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
+        fault_point!("runtime.calls.drop");
         let credential = self.table.delete(credential)?;
         self.door.broker.release(&self.door.wat, credential.id);
         Ok(())
@@ -205,6 +216,7 @@ impl credentials::HostCredential for Instance {
 
 impl reveal::Host for Instance {
     async fn bytes(&mut self, credential: Resource<Credential>) -> Answer<Vec<u8>> {
+        fault_point!("runtime.calls.reveal");
         let id = self.table.get(&credential)?.id;
         let revealed = self.door.broker.reveal(&self.door.wat, id).await;
         Ok(revealed.map(|revealed| revealed.0).map_err(convert_error))

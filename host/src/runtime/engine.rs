@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-/// How often a running guest is interrupted to let others run, and at the latest notices its deadline.
-const TICK: Duration = Duration::from_millis(10);
+/// Stack that a host call has below its guest's.
+const HOST_STACK: usize = 3 << 19;
 
 /// What one host lets all guests and each guest use. The defaults suit agents of a few hundred kilobytes to a few
 /// megabytes; a field says what it protects.
@@ -24,6 +24,13 @@ pub struct EngineConfig {
     pub admission_wait: Duration,
     /// Wall-clock time for a whole invocation, from its start to the last byte of its response. Default 30 s.
     pub deadline: Duration,
+    /// How often a running guest is interrupted to let others run, and at the latest notices its deadline. Default
+    /// 10 ms.
+    pub tick: Duration,
+    /// Steps in which a guest sees time pass, and as it is told. Two guests that share a processor measure each other by
+    /// its caches, and the finer the clock the better; a guest that counts in a loop has a worse one all the same.
+    /// Default 1 ms.
+    pub clock_resolution: Duration,
     /// Bytes of linear memory of one instance, all its memories together. Rounded up to 64 KiB. Default 64 MiB.
     pub max_memory_bytes: usize,
     /// Linear memories of one instance. Components made from Rust have one; adapters add another. Default 4.
@@ -36,13 +43,30 @@ pub struct EngineConfig {
     /// Core instances of one instance. Rust components have four or five; those that link libraries dynamically, as
     /// Python's do, have some dozens. Default 64.
     pub max_core_instances: u32,
+    /// Bytes of stack of one instance; the host's own calls have 1.5 MiB besides. Default 512 KiB.
+    pub max_stack_bytes: usize,
+    /// Bytes of a component. Default 64 MiB.
+    pub max_component_bytes: usize,
     /// Bytes that one host call may copy out of a guest. Bodies pass in pieces of at most 64 KiB. Default 1 MiB.
     pub hostcall_bytes: usize,
-    /// Handles to resources that one instance may hold. Default 1,000.
+    /// Handles to resources that one instance may hold. What stands behind one is on the host's side, so that this times
+    /// the larger of [`Self::header_bytes`] and a third of [`Self::body_chunk_bytes`] is what a guest can make the host
+    /// keep for it, beside its own memory. Default 1,000.
     pub max_handles: usize,
-    /// Bytes of one header map, names and values and what it takes to keep them. Default 32 KiB.
+    /// Requests of one instance that may be under way at once, until their responses are read or dropped: each is a
+    /// connection of the host's. Default 64.
+    pub max_requests: usize,
+    /// Bytes of one header map, names and values and what it takes to keep them; and of method, authority and path of a
+    /// request, each. Default 32 KiB.
     pub header_bytes: usize,
-    /// Bytes of standard output and error of one invocation that reach the log; the rest is counted. Default 64 KiB.
+    /// Bytes that a guest writes to a body at once, and that the host keeps until somebody reads them. Default 64 KiB.
+    pub body_chunk_bytes: usize,
+    /// Such pieces that the host keeps of one body before its guest has to wait. Default 1.
+    pub body_chunks: usize,
+    /// Bytes of randomness that one call may ask for. Default 64 KiB.
+    pub random_bytes: u64,
+    /// Bytes of standard output and error of one invocation that reach the log, in at most a sixty-fourth as many lines;
+    /// the rest is counted. Default 64 KiB.
     pub log_bytes: usize,
     /// Bytes of a finished instance's memory that are wiped by writing instead of being returned to the system. Faster
     /// under load, at that much resident memory per free instance. Default 0.
@@ -55,14 +79,22 @@ impl Default for EngineConfig {
             max_instances: 200,
             admission_wait: Duration::from_secs(1),
             deadline: Duration::from_secs(30),
+            tick: Duration::from_millis(10),
+            clock_resolution: Duration::from_millis(1),
             max_memory_bytes: 64 << 20,
             max_memories: 4,
             max_table_elements: 20_000,
             max_tables: 32,
             max_core_instances: 64,
+            max_stack_bytes: 512 << 10,
+            max_component_bytes: 64 << 20,
             hostcall_bytes: 1 << 20,
             max_handles: 1_000,
+            max_requests: 64,
             header_bytes: 32 << 10,
+            body_chunk_bytes: 64 << 10,
+            body_chunks: 1,
+            random_bytes: 64 << 10,
             log_bytes: 64 << 10,
             keep_resident_bytes: 0,
         }
@@ -109,7 +141,7 @@ impl Engine {
             wasmtime::Engine::new(&settings(config, size, 64 << 10))
         });
         let wasm = wasm.map_err(|error| EngineError::Limits(format!("{error:#}")))?;
-        interrupt_guests(&wasm)?;
+        interrupt_guests(&wasm, config.tick)?;
         let link = |reveal| calls::link(&wasm, reveal).map_err(|error| EngineError::Setup(format!("{error:#}")));
         let linkers = Linkers { plain: link(false)?, revealing: link(true)? };
         let slots = Arc::new(Semaphore::new(config.max_instances as usize));
@@ -167,21 +199,23 @@ fn settings(config: &EngineConfig, reservation: u64, guard: u64) -> Config {
         .epoch_interruption(true)
         // Components of WASI 0.2 do not need it, and every call is faster without.
         .concurrency_support(false)
+        .max_wasm_stack(config.max_stack_bytes)
+        .async_stack_size(config.max_stack_bytes.saturating_add(HOST_STACK))
         .wasm_memory64(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(20));
     settings
 }
 
-fn interrupt_guests(wasm: &wasmtime::Engine) -> Result<(), EngineError> {
+fn interrupt_guests(wasm: &wasmtime::Engine, tick: Duration) -> Result<(), EngineError> {
     let weak = wasm.weak();
-    let tick = move || {
+    let ticking = move || {
         while let Some(wasm) = weak.upgrade() {
             wasm.increment_epoch();
             drop(wasm);
-            std::thread::sleep(TICK);
+            std::thread::sleep(tick);
         }
     };
-    let thread = std::thread::Builder::new().name("guest-interrupt".into()).spawn(tick);
+    let thread = std::thread::Builder::new().name("guest-interrupt".into()).spawn(ticking);
     thread.map(drop).map_err(|error| EngineError::Setup(format!("no thread to interrupt guests: {error}")))
 }

@@ -1,5 +1,6 @@
 //! What the host keeps beside a guest: one per store, made before the store's first instruction, never changed hands.
 
+use super::clocks::Coarse;
 use super::ending::Ending;
 use super::limits::Limits;
 use super::log::{GuestLog, Printer, Source};
@@ -13,15 +14,14 @@ use wasmtime::Store;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Bytes of randomness that one call may ask for.
-const RANDOM_BYTES: u64 = 64 << 10;
-
 /// The data of one store.
 pub(super) struct Instance {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     pub(super) table: ResourceTable,
     pub(super) limits: Limits,
+    /// Most bytes of each part of a request's first line.
+    pub(super) head_bytes: usize,
     pub(super) facts: Facts,
     pub(super) door: Arc<Door>,
     /// Sends requests that carry no credential. Those of `wasi:http/outgoing-handler` never carry one.
@@ -55,18 +55,21 @@ impl Instance {
         let wasi = WasiCtx::builder()
             .stdout(Printer(log.clone(), Source::Out))
             .stderr(Printer(log, Source::Err))
-            .max_random_size(RANDOM_BYTES)
+            .max_random_size(config.random_bytes)
+            .monotonic_clock(Coarse::starting_now(config.clock_resolution))
+            .wall_clock(Coarse::starting_now(config.clock_resolution))
             .build();
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(config.header_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(config.max_handles);
         let door = Arc::new(Door { wat: guest.wat, broker });
-        let plain = Sender::new(door.clone(), ending, None);
+        let plain = Sender::new(door.clone(), ending, config);
         let facts = Facts { workload: guest.workload, user: guest.user, claims: guest.claims };
         let limits = Limits::new(config);
+        let head_bytes = config.header_bytes;
 
-        let mut store = Store::new(engine, Self { wasi, http, table, limits, facts, door, plain });
+        let mut store = Store::new(engine, Self { wasi, http, table, limits, head_bytes, facts, door, plain });
         store.limiter(|instance| &mut instance.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

@@ -24,6 +24,9 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
+/// Characters of a guest's error code that are passed on.
+const MOST_TOLD: usize = 200;
+
 /// What a guest hands over: a response, or an error code in its place.
 type Head = Result<Response<WasiBody>, ErrorCode>;
 
@@ -179,7 +182,18 @@ enum Answer {
 }
 
 fn accept(head: Head) -> Result<Response<WasiBody>, InvokeError> {
-    head.map_err(|code| InvokeError::AgentError(format!("{code:?}")))
+    head.map_err(|code| InvokeError::AgentError(told(&code)))
+}
+
+/// The name of an error code, and the beginning of what the guest wrote into it: it goes to the caller and into the audit
+/// trail, which are not for a guest to fill.
+fn told(code: &ErrorCode) -> String {
+    let mut text = format!("{code:?}");
+    if let Some((cut, _)) = text.char_indices().nth(MOST_TOLD) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
 }
 
 /// A body whose guest has ended: all of it is here, so its length is known and nobody waits.

@@ -46,6 +46,7 @@ impl Limits {
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        fault_point!("runtime.limits.memory");
         // Its own maximum is the guest's affair: it gets the answer that it expects.
         if maximum.is_some_and(|maximum| desired > maximum) && desired <= self.memory_limit {
             return Ok(false);
@@ -58,6 +59,7 @@ impl ResourceLimiter for Limits {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        fault_point!("runtime.limits.table");
         if maximum.is_some_and(|maximum| desired > maximum) && desired <= self.element_limit {
             return Ok(false);
         }

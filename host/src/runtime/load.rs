@@ -42,6 +42,16 @@ pub enum LoadError {
     /// Not WebAssembly, or of a version that is none.
     #[error("this is no WebAssembly component: {0}; build it with `--target wasm32-wasip2`")]
     NotAComponent(String),
+    /// More bytes than a component may have.
+    #[error(
+        "the component has {bytes} bytes, and this host takes at most {most}; build it smaller, or raise `max_component`"
+    )]
+    TooLarge {
+        /// Its own.
+        bytes: usize,
+        /// The host's limit.
+        most: usize,
+    },
     /// It wants something that is not linked.
     #[error("the component imports `{name}`, which this host does not offer; {}", instead(.name))]
     UnknownImport {
@@ -71,6 +81,10 @@ fn instead(name: &str) -> &'static str {
 }
 
 pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Loaded>, LoadError> {
+    let most = engine.config.max_component_bytes;
+    if bytes.len() > most {
+        return Err(LoadError::TooLarge { bytes: bytes.len(), most });
+    }
     check_preamble(bytes)?;
     let component =
         Component::from_binary(&engine.wasm, bytes).map_err(|error| LoadError::Compile(one_line(&error)))?;

@@ -10,10 +10,15 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 /// Longest line, in bytes as printed; a longer one is broken.
 const LINE: usize = 2048;
 
+/// Bytes of the quota for each line that there may be: a line costs the log more than the bytes in it, and a guest that
+/// prints nothing but line ends would fill it with what the host puts before each.
+const BYTES_OF_A_LINE: usize = 64;
+
 /// The log of one invocation. What is over the quota is counted, and the count is logged when the instance goes.
 pub(super) struct GuestLog {
     agent: Arc<str>,
     left: usize,
+    lines_left: usize,
     over: u64,
     lines: [Vec<u8>; 2],
 }
@@ -27,14 +32,21 @@ pub(super) enum Source {
 
 impl GuestLog {
     pub(super) fn new(agent: &str, quota: usize) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { agent: agent.into(), left: quota, over: 0, lines: Default::default() }))
+        let lines_left = quota.div_ceil(BYTES_OF_A_LINE);
+        let (agent, lines) = (agent.into(), Default::default());
+        Arc::new(Mutex::new(Self { agent, left: quota, lines_left, over: 0, lines }))
     }
 
     fn take(&mut self, source: Source, bytes: &[u8]) {
         let (kept, over) = bytes.split_at(bytes.len().min(self.left));
         self.left -= kept.len();
         self.over += over.len() as u64;
-        for &byte in kept {
+        for (at, &byte) in kept.iter().enumerate() {
+            if self.lines_left == 0 {
+                self.left = 0;
+                self.over += (kept.len() - at) as u64;
+                return;
+            }
             let line = &mut self.lines[source as usize];
             if byte == b'\n' || line.len() == LINE {
                 self.flush(source);
@@ -46,6 +58,7 @@ impl GuestLog {
     }
 
     fn flush(&mut self, source: Source) {
+        self.lines_left = self.lines_left.saturating_sub(1);
         let line = std::mem::take(&mut self.lines[source as usize]);
         let (agent, text) = (&*self.agent, printable(&line));
         match source {
@@ -112,6 +125,7 @@ impl Pollable for Printer {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for Printer {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        fault_point!("runtime.log.write");
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take(self.1, &bytes);
         Ok(())
     }
@@ -146,5 +160,15 @@ mod tests {
         assert_eq!(log.left, 0);
         assert_eq!(log.over, 1001);
         assert_eq!(log.lines, [b"789".to_vec(), b"0".to_vec()]);
+    }
+
+    #[test]
+    fn a_flood_of_line_ends_is_cut_long_before_its_bytes() {
+        let log = GuestLog::new("calendar", 640);
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.take(Source::Out, &[b'\n'; 600]);
+        assert_eq!((log.lines_left, log.left, log.over), (0, 0, 590), "ten lines");
+        log.take(Source::Err, b"more");
+        assert_eq!(log.over, 594);
     }
 }

@@ -8,9 +8,13 @@
 //! [`crate::broker::Broker::send`], with a credential or without.
 
 mod calls;
+mod clocks;
 mod ending;
 mod engine;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod heads;
 mod instance;
 mod invoke;
 mod limits;

@@ -1,5 +1,6 @@
 //! What a guest sends. Both ways out, `credential.send` and `wasi:http/outgoing-handler`, end in `Broker::send`.
 
+use super::EngineConfig;
 use super::ending::{Ending, RequestBody};
 use super::instance::Door;
 use crate::broker::{Body, BodyError, Outbound, Refusal};
@@ -10,10 +11,8 @@ use http_body_util::BodyExt as _;
 use std::future::{Ready, ready};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, Result, WasiBody, WasiHttpHooks};
-
-/// Most bytes that a guest writes to a body at once.
-const CHUNK: usize = 64 << 10;
 
 /// Headers that guests neither see nor set, in either direction.
 static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(forbidden_header));
@@ -23,8 +22,19 @@ pub(super) struct Sender {
     door: Arc<Door>,
     ending: Arc<Ending>,
     credential: Option<CredentialId>,
+    flow: Flow,
     /// Why the last request was refused, where the broker said so at once.
     pub(super) refused: Option<Refusal>,
+}
+
+/// How much of a guest's sending the host has in its hands at once.
+#[derive(Clone)]
+struct Flow {
+    chunk_bytes: usize,
+    chunks: usize,
+    /// One for each request that may be under way.
+    under_way: Arc<Semaphore>,
+    most: usize,
 }
 
 /// What the engine waits for beside a response: whether the exchange went on well. Our bodies say that themselves.
@@ -32,13 +42,26 @@ type Afterwards = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Answer = Result<(Response<WasiBody>, Afterwards)>;
 
 impl Sender {
-    pub(super) fn new(door: Arc<Door>, ending: Arc<Ending>, credential: Option<CredentialId>) -> Self {
-        Self { door, ending, credential, refused: None }
+    /// For requests without a credential.
+    pub(super) fn new(door: Arc<Door>, ending: Arc<Ending>, config: &EngineConfig) -> Self {
+        let most = config.max_requests;
+        let under_way = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let flow = Flow { chunk_bytes: config.body_chunk_bytes, chunks: config.body_chunks, under_way, most };
+        Self { door, ending, credential: None, flow, refused: None }
     }
 
     /// The same way out, with this credential.
     pub(super) fn with(&self, credential: CredentialId) -> Self {
-        Self::new(self.door.clone(), self.ending.clone(), Some(credential))
+        let (door, ending, flow) = (self.door.clone(), self.ending.clone(), self.flow.clone());
+        Self { door, ending, credential: Some(credential), flow, refused: None }
+    }
+
+    /// One more request may be under way.
+    fn begin(&self) -> std::result::Result<OwnedSemaphorePermit, Refusal> {
+        let most = self.flow.most;
+        self.flow.under_way.clone().try_acquire_owned().map_err(|_| {
+            Refusal::Unavailable(format!("{most} requests are under way; read their responses or drop some first"))
+        })
     }
 }
 
@@ -57,7 +80,11 @@ impl WasiHttpHooks for Sender {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        CHUNK
+        self.flow.chunk_bytes
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        self.flow.chunks
     }
 
     fn send_request(
@@ -66,6 +93,14 @@ impl WasiHttpHooks for Sender {
         options: Option<RequestOptions>,
         _processed: Afterwards,
     ) -> Box<dyn Future<Output = Answer> + Send> {
+        fault_point!("runtime.outgoing.send");
+        let begun = match self.begin() {
+            Ok(begun) => begun,
+            Err(refusal) => {
+                self.refused = Some(refusal);
+                return Box::new(ready(Err(Error::ConnectionLimitReached)));
+            }
+        };
         let options = options.unwrap_or_default();
         let ending = self.ending.clone();
         let outbound = Outbound {
@@ -81,11 +116,14 @@ impl WasiHttpHooks for Sender {
         match sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => Box::new(async move {
                 match sending.await {
-                    Ok(response) => answer(response),
+                    Ok(response) => {
+                        fault_point!("runtime.outgoing.answer");
+                        answer(response, begun)
+                    }
                     Err(refusal) => Err(error_code(&refusal)),
                 }
             }),
-            Poll::Ready(Ok(response)) => Box::new(ready(answer(response))),
+            Poll::Ready(Ok(response)) => Box::new(ready(answer(response, begun))),
             Poll::Ready(Err(refusal)) => {
                 let error = error_code(&refusal);
                 self.refused = Some(refusal);
@@ -95,8 +133,15 @@ impl WasiHttpHooks for Sender {
     }
 }
 
-fn answer(response: Response<Body>) -> Answer {
-    let body = |body: Body| body.map_err(|BodyError(reason)| Error::InternalError(Some(reason))).boxed_unsync();
+/// The response keeps its request's place until its body is read to the end or dropped.
+fn answer(response: Response<Body>, begun: OwnedSemaphorePermit) -> Answer {
+    let body = |body: Body| {
+        let error = move |BodyError(reason)| {
+            let _until_dropped = &begun;
+            Error::InternalError(Some(reason))
+        };
+        body.map_err(error).boxed_unsync()
+    };
     let afterwards: Ready<Result<(), Error>> = ready(Ok(()));
     Ok((response.map(body), Box::new(afterwards)))
 }

@@ -37,6 +37,8 @@ fn build() -> PathBuf {
             "probe",
             "-p",
             "reveal-probe",
+            "-p",
+            "hostile",
         ])
         .arg("--target-dir")
         .arg(&target)

@@ -3,6 +3,7 @@
 mod bed;
 mod clients;
 mod debian;
+mod fuzz;
 mod guests;
 mod run;
 mod suite;
@@ -18,6 +19,7 @@ Development commands
   cargo xtask demo     builds everything and tells the story: two users, two agents, one of them rogue
   cargo xtask test     every test, lint and doc test, on a fresh machine too: fetches what it needs
   cargo xtask bench    measures against the same engine without us
+  cargo xtask fuzz     [TARGET] [SECONDS]: looks for bytes that break a promise, guided by coverage
   cargo xtask up       starts a host and its test bed, and leaves them running; prints an env file
   cargo xtask down     stops them
   cargo xtask guests   builds the agents, for wasm32-wasip2
@@ -27,11 +29,16 @@ What is needed besides Rust: a C compiler, npm for the test bed, and Python for 
 ";
 
 fn main() -> ExitCode {
+    let instead: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(code) = fuzz::instead_of_rustc(&instead) {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some("demo") => demo(),
         Some("test") => suite::test(&arguments[1..]),
         Some("bench") => bench(&arguments[1..]),
+        Some("fuzz") => fuzz::fuzz(&arguments[1..]),
         Some("up") => up::up(),
         Some("down") => up::down(),
         Some("guests") => guests::build().map(drop),

@@ -1,0 +1,18 @@
+;; Copies half of all the memory there may be to the other half, again and again.
+(component
+  (import "wasi:http/types@0.2.0" (instance $types
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $types "incoming-request" (type $request))
+  (alias export $types "response-outparam" (type $out))
+  (core module $code
+    (memory 1024)
+    (func (export "handle") (param i32 i32)
+      (loop $on
+        (memory.copy (i32.const 0) (i32.const 33554432) (i32.const 33554432))
+        (br $on))))
+  (core instance $agent (instantiate $code))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+    (canon lift (core func $agent "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))
