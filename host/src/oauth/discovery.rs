@@ -65,7 +65,8 @@ impl Discovery {
 
     /// The issuer that the document at this place names, if that place is one of its own.
     pub(super) async fn issuer_at(&self, place: &Url) -> Result<Issuer, OAuthError> {
-        let fetched = self.client.fetch(Fetch::get(place.clone())).await.map_err(unreachable)?;
+        let fetched = self.client.fetch(Fetch::get(place.clone())).await;
+        let fetched = fetched.map_err(|error| unreachable(place.as_str(), &error))?;
         if fetched.status != StatusCode::OK {
             return Err(OAuthError::Unreachable(format!("`{place}` answered {}", fetched.status.as_u16())));
         }
@@ -86,6 +87,7 @@ impl Discovery {
     async fn ask(&self, issuer: &Issuer) -> Result<Server, OAuthError> {
         let [openid, oauth] = places(issuer.as_str())
             .map_err(|why| OAuthError::Configuration(format!("the issuer `{issuer}` cannot be asked: {why}")))?;
+        let unreachable = |error| unreachable(issuer.as_str(), &error);
         let mut fetched = self.client.fetch(Fetch::get(openid)).await.map_err(unreachable)?;
         if fetched.status.is_client_error() {
             fetched = self.client.fetch(Fetch::get(oauth)).await.map_err(unreachable)?;
@@ -105,8 +107,8 @@ impl Discovery {
     }
 }
 
-fn unreachable(error: crate::egress::FetchError) -> OAuthError {
-    OAuthError::Unreachable(format!("discovery failed: {error}"))
+fn unreachable(of: &str, error: &crate::egress::FetchError) -> OAuthError {
+    OAuthError::Unreachable(format!("discovery of `{of}` failed: {error}"))
 }
 
 #[derive(serde::Deserialize)]

@@ -103,9 +103,12 @@ async fn a_host_that_starts_while_the_provider_is_down_verifies_its_users() {
     assert_eq!(host.verify(&forged).await.unwrap_err(), Rejected::Signature);
 }
 
+/// What somebody does to a row.
+type Touch = fn(&mut KeySetRow);
+
 #[tokio::test]
 async fn a_kept_set_that_was_changed_moved_or_made_younger_is_not_used() {
-    let changes: [(&str, fn(&mut KeySetRow)); 6] = [
+    let changes: [(&str, Touch); 6] = [
         ("the keys", |row| *row.sealed.last_mut().unwrap() ^= 1),
         ("nothing sealed", |row| row.sealed = br#"{"keys":[]}"#.to_vec()),
         ("the issuer", |row| row.issuer = Issuer::parse("https://login.example.com/").unwrap()),
