@@ -1,6 +1,7 @@
 //! Builds every room once, from the configuration. The only place that sees them all.
 
 mod compiled;
+mod head;
 
 pub use compiled::Ready;
 
@@ -91,6 +92,43 @@ pub enum StartError {
     /// The store.
     #[error("the store cannot be opened")]
     Store(#[source] StoreError),
+    /// The database lacks a record that it had.
+    #[error(
+        "the database is older than it was, or another one: record {expected} of its trail is not in it, and its last is \
+         {found}; what was revoked, rotated or written down since is undone. Put the newer database back; if this one is meant, \
+         start once with `--accept-database {expected}`"
+    )]
+    OlderDatabase {
+        /// The record that the head names.
+        expected: u64,
+        /// The last that is there.
+        found: u64,
+    },
+    /// There is a database and no head.
+    #[error(
+        "there is a database and no `{}`, by which an older one would be noticed; put that file back, or, if this database is \
+         meant, start once with `--accept-database 0`",
+        path.display()
+    )]
+    NoHead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The head is not what this host wrote.
+    #[error("`{}` was changed, or sealed with another key ring; put back what was there, or remove it", path.display())]
+    BrokenHead {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The head cannot be read or written.
+    #[error("`{}` cannot be read or written", path.display())]
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The directory.
     #[error("the directory cannot be read")]
     Directory(#[source] Unavailable),
@@ -155,11 +193,26 @@ impl Host {
         let ring = Arc::new(ring);
         let sealer = Arc::new(Sealer::new(ring.clone()));
 
+        let head = settings.head_file.clone().unwrap_or_else(|| data.join("head"));
+        let head = Arc::new(head::Head::new(head, sealer.clone()));
+        let found = head.check(&store, settings.accept_database).await?;
+        // Before the first record: a host that dies between the two has a head that says that there was none.
+        head.write(&store).await?;
+
         let host_id = settings.trust_domain.host(&key.fingerprint());
         let trail = Trail::new(store.clone(), host_id, clock.clone());
         let start = Action::new(codes::START, env!("CARGO_PKG_VERSION"));
         let ticket = trail.note(Actor::default(), start, Outcome::allowed()).map_err(StartError::Audit)?;
         trail.journal().durable(ticket).await.map_err(StartError::Audit)?;
+        if let head::Found::Accepted(seq) = found {
+            let lost = format!("record {seq} of its trail is not in it");
+            let accepted = Action::new(codes::DATABASE_ACCEPT, lost);
+            let ticket = trail.note(Actor::default(), accepted, Outcome::allowed()).map_err(StartError::Audit)?;
+            trail.journal().durable(ticket).await.map_err(StartError::Audit)?;
+            tracing::warn!(seq, "an older database was accepted, as its operator said");
+        }
+        let written = head.write(&store).await?;
+        tokio::spawn(head.keep(Arc::downgrade(&store), written));
 
         let client = Client::new(&settings.network).map_err(StartError::Client)?;
         let keeper = Keeper::load(store.clone(), sealer.clone(), settings.account.clone())

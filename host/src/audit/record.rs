@@ -183,6 +183,8 @@ pub mod codes {
     pub const RESUME: &str = "agent.resume";
     /// The host started.
     pub const START: &str = "host.start";
+    /// An operator said that a database is meant which lacks what was written before.
+    pub const DATABASE_ACCEPT: &str = "database.accept";
     /// Records before this one could not be written; its detail says how many. Written by the journal itself.
     pub const GAP: &str = "audit.gap";
 }

@@ -16,7 +16,11 @@ use tokio::signal::unix::{SignalKind, signal};
     after_help = "The configuration is read once. SIGTERM or SIGINT lets invocations in flight end, then stops.\n\n\
                         Example:\n  attache serve --config /etc/attache/attache.toml"
 )]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Start with a database that lacks what was written before: the record that the refusal names. For this start alone
+    #[arg(long, value_name = "RECORD")]
+    accept_database: Option<u64>,
+}
 
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
@@ -25,6 +29,7 @@ impl Serve {
         if let Some(dir) = &global.data_dir {
             settings.data_dir = std::path::absolute(dir)?;
         }
+        settings.accept_database = self.accept_database;
         settings.program = Some(std::env::current_exe().context("this program does not know where it is")?);
         announce(&settings);
         let host = patiently("starting", wiring::Host::start(settings, Clock::system())).await?;

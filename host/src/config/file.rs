@@ -60,6 +60,7 @@ pub(super) struct Host {
     pub(super) listen: Option<At<String>>,
     pub(super) public_url: At<String>,
     pub(super) data_dir: Option<PathBuf>,
+    pub(super) head_file: Option<PathBuf>,
     pub(super) trust_domain: Option<At<String>>,
     pub(super) account: Option<At<String>>,
     pub(super) max_body_bytes: Option<Size>,

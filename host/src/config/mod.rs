@@ -69,6 +69,10 @@ pub struct Settings {
     pub compile: Option<runtime::CompileLimits>,
     /// The worker processes in which guests run; none where they run in the host's own.
     pub workers: Option<WorkerLimits>,
+    /// Where the head of the trail is kept; none for the data folder.
+    pub head_file: Option<PathBuf>,
+    /// The record that an older database lacks, where its operator said that it is meant. Not in the file: it is said once.
+    pub accept_database: Option<u64>,
     /// This program, for children of it; none where it is not known, and there are no children then. Not in the file: who
     /// starts the host knows it.
     pub program: Option<PathBuf>,
@@ -249,6 +253,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         engine,
         compile,
         workers,
+        head_file: hosting.head_file,
+        accept_database: None,
         program: None,
         sign_in: sign_in.flatten(),
         providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),

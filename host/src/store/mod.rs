@@ -15,6 +15,7 @@ mod gap;
 mod grants;
 mod issuer_keys;
 mod journal;
+mod mark;
 mod providers;
 mod schema;
 mod sessions;
@@ -26,6 +27,7 @@ mod contract;
 mod tests;
 
 pub use components::Components;
+pub use mark::Mark;
 
 use crate::ids::Digest;
 use std::path::{Path, PathBuf};
