@@ -1,5 +1,6 @@
 // A certified OpenID provider (panva's oidc-provider), in one of two parts: the users' identity provider, or a third
 // party with a calendar.
+import { appendFileSync } from 'node:fs';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { clients, defaultResource, registered, resources, users } from './clients.mjs';
 import { Faults } from './faults.mjs';
@@ -33,6 +34,16 @@ const routes = {
   '/jwks': 'jwks',
   '/.well-known/openid-configuration': 'discovery',
 };
+
+// Every secret that went over a back channel, for those who look afterwards whether somebody wrote one down.
+const secrets = ['access_token', 'refresh_token', 'id_token', 'code', 'code_verifier', 'device_code', 'client_secret', 'assertion', 'subject_token', 'actor_token'];
+function enter(asked, answered) {
+  const ledger = process.env.TESTBED_LEDGER;
+  if (!ledger) return;
+  const values = secrets.flatMap((name) => [asked.get(name), typeof answered === 'object' && answered?.[name]]);
+  const lines = values.filter((value) => typeof value === 'string' && value.length >= 16).map((value) => `${value}\n`);
+  if (lines.length) appendFileSync(ledger, lines.join(''));
+}
 
 // The provider is built anew when its keys or its clients change; `settings` are read at each request.
 export class Service {
@@ -185,6 +196,7 @@ export class Service {
       const { params } = ctx.oidc;
       stats.revocations.push({ hint: params?.token_type_hint, token: params?.token });
     }
+    enter(new URLSearchParams(ctx.req.body ?? ''), ctx.body);
     await this.faults.strike(ctx, 'after', route, grant);
   }
 }

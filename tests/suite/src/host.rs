@@ -294,9 +294,25 @@ impl Host {
     }
 }
 
+impl Host {
+    /// All that it wrote: its log over all its starts, and its data folder. Not the secrets that its operator wrote.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let logs = (1..=self.starts).map(|n| self.dir.path().join(format!("host-{n}.log")));
+        logs.chain([self.data()]).collect()
+    }
+}
+
+/// Nothing that it wrote holds a secret: no test is needed for that to be asked, and none can forget it.
 impl Drop for Host {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            return;
+        }
+        match crate::sweep::sweep(&self.written()) {
+            Ok(hits) => assert!(hits.is_empty(), "a host wrote a secret down: {hits:#?}"),
+            Err(error) => panic!("what a host wrote cannot be read: {error:#}"),
+        }
     }
 }
 

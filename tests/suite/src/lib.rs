@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod lying;
 pub mod operator;
 pub mod story;
+pub mod sweep;
 pub mod testbed;
 pub mod walk;
 pub mod world;

@@ -114,6 +114,7 @@ impl Service {
             .arg(checkout().join("tests/testbed/main.mjs"))
             .arg(settings.to_string())
             .env("TESTBED_MODULES", &installed)
+            .env("TESTBED_LEDGER", crate::sweep::ledger())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
