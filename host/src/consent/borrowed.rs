@@ -48,3 +48,31 @@ impl Places {
         self.token != elder.token && self.asking.iter().any(|place| elder.asking.contains(place))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(asking: &str, device: Option<&str>, token: &str) -> Places {
+        let url = |text: &str| text.parse().unwrap();
+        let server = Server::new(Some(url(asking)), url(token));
+        Places::of(&Server { device_authorization: device.map(url), ..server })
+    }
+
+    #[test]
+    fn a_client_is_borrowed_where_users_are_asked_at_one_server_and_codes_go_to_another() {
+        let elder =
+            places("https://as.example/authorize", Some("https://as.example/device"), "https://as.example/token");
+        let thief = "https://thief.example/token";
+        for (here, borrowed) in [
+            (places("https://as.example/authorize", None, thief), true),
+            (places("https://as.example:443/authorize/../other?x", None, thief), true),
+            (places("https://thief.example/authorize", Some("https://as.example/device"), thief), true),
+            (places("https://as.example/authorize", None, "https://as.example/oauth/token"), false),
+            (places("https://other.example/authorize", None, thief), false),
+            (places("https://as.example:8443/authorize", None, thief), false),
+        ] {
+            assert_eq!(here.borrow_from(&elder), borrowed, "{:?} {:?}", here.asking, here.token);
+        }
+    }
+}

@@ -247,6 +247,14 @@ impl Parts {
         }
         let again = |interval: Duration| self.watch(id, user.clone(), interval);
         let provider = self.provider(&session)?;
+        match self.own_client(&provider).await {
+            Ok(()) => {}
+            Err(error) if error.is_unavailable() => {
+                again(watched.interval + SLOWER);
+                return Ok(());
+            }
+            Err(error) => return self.device_failed(session, &user, error).await,
+        }
         let code = Secret::from_text(kept.device_code.clone());
         let key = match &kept.key {
             Some(key) => Some(Arc::new(

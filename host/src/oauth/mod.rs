@@ -30,5 +30,5 @@ pub use device::{DeviceAnswer, DeviceAuthorization};
 pub use more::{More, Proofs, reserved};
 pub use provider::{ConsentBy, Provider, ProviderError, When};
 pub use server::{Endpoints, Server};
-pub use tokens::{Account, TokenSet, TokenType};
+pub use tokens::{Holder, TokenSet, TokenType};
 pub use vendor::{Vendor, VendorError, VendorInput};

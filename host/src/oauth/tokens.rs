@@ -37,15 +37,15 @@ pub struct TokenSet {
     pub scopes: Option<Scopes>,
     /// For a sign-in; not verified here.
     pub id_token: Option<Secret>,
-    /// Of whom the provider says that the tokens are, where it sent an ID token: see [`Account`].
-    pub account: Option<Account>,
+    /// Of whom the provider says that the tokens are, where it sent an ID token: see [`Holder`].
+    pub holder: Option<Holder>,
     /// What a token exchange made (RFC 8693 §2.2.1).
     pub issued_token_type: Option<String>,
 }
 
 /// The SHA-256 of the `iss` and `sub` of an ID token, which came from the token endpoint itself and was not verified beyond
 /// that. Good for one thing: a grant that is renewed stays that of the same account (OIDC Core §12.2).
-pub type Account = [u8; 32];
+pub type Holder = [u8; 32];
 
 /// A token that can be renewed is renewed at least once a day.
 const LONGEST_LIFE: f64 = 24.0 * 60.0 * 60.0;
@@ -184,7 +184,7 @@ pub(super) fn granted(reading: &Reading<'_>, body: &[u8]) -> Result<TokenSet, OA
     let refresh = secret(answer.refresh_token);
     let id_token = secret(answer.id_token);
     Ok(TokenSet {
-        account: id_token.as_ref().and_then(account),
+        holder: id_token.as_ref().and_then(holder),
         access,
         token_type,
         expires_in: lifetime(&answer.expires_in, refresh.is_some())?,
@@ -196,7 +196,7 @@ pub(super) fn granted(reading: &Reading<'_>, body: &[u8]) -> Result<TokenSet, OA
 }
 
 /// None where the ID token names nobody.
-fn account(id_token: &Secret) -> Option<Account> {
+fn holder(id_token: &Secret) -> Option<Holder> {
     #[derive(Deserialize)]
     struct Claims {
         iss: String,

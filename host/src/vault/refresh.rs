@@ -223,7 +223,7 @@ impl Parts {
         match self.oauth.refresh(provider, proofs, &refresh).await {
             // OIDC Core §12.2. Nothing of it is used: whoever's the new token is, this grant is not theirs.
             Ok(fresh)
-                if fresh.id_token.is_some() && tokens.account().is_some_and(|known| fresh.account != Some(known)) =>
+                if fresh.id_token.is_some() && tokens.holder().is_some_and(|known| fresh.holder != Some(known)) =>
             {
                 let why = "the provider renewed the grant with an ID token of another user";
                 Err(VaultError::Provider(Arc::new(OAuthError::Unreadable(why.into()))))
@@ -231,7 +231,7 @@ impl Parts {
             Ok(fresh) => {
                 // Many providers keep the refresh token and do not repeat it (RFC 6749 §6).
                 let next = Some(fresh.refresh.as_ref().unwrap_or(&refresh));
-                let next = Tokens::of(&fresh, next, tokens.account(), prover.as_ref().map(|prover| &**prover.key()))?;
+                let next = Tokens::of(&fresh, next, tokens.holder(), prover.as_ref().map(|prover| &**prover.key()))?;
                 let next = Arc::new(key.seal(&self.sealer, next_row(&held.row, &fresh, now), &next)?);
                 self.flights.state().unsaved.insert(held.row.id, next.clone());
                 let saved = self.save(key.place(), held, next).await;

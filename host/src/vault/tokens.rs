@@ -2,7 +2,7 @@
 //! key (RFC 9449), that key.
 
 use crate::jose::DpopKey;
-use crate::oauth::{Account, TokenSet, TokenType};
+use crate::oauth::{Holder, TokenSet, TokenType};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use zeroize::Zeroizing;
@@ -16,40 +16,40 @@ pub(super) struct Tokens {
     refresh: usize,
 }
 
-/// Version, kind, length of the access token, length of the refresh token; with [`OF_AN_ACCOUNT`] whose they are; then both
+/// Version, kind, length of the access token, length of the refresh token; with [`OF_A_HOLDER`] whose they are; then both
 /// and the key. What is empty is not there.
 const VERSION: u8 = 2;
-const OF_AN_ACCOUNT: u8 = 3;
+const OF_A_HOLDER: u8 = 3;
 const HEAD: usize = 10;
 const BEARER: u8 = 0;
 const DPOP: u8 = 1;
 
 impl Tokens {
-    /// Of an answer, with the refresh token that counts from now on, the account that it has been of so far, and the key
+    /// Of an answer, with the refresh token that counts from now on, the holder that it has had so far, and the key
     /// that both may be bound to.
     pub(super) fn of(
         answer: &TokenSet,
         refresh: Option<&Secret>,
-        account: Option<Account>,
+        holder: Option<Holder>,
         key: Option<&DpopKey>,
     ) -> Result<Self, SealError> {
         let key = key.map(DpopKey::to_secret).transpose().map_err(|_| SealError::Failed)?;
-        Ok(Self::new(answer.token_type, &answer.access, refresh, account.or(answer.account), key.as_ref()))
+        Ok(Self::new(answer.token_type, &answer.access, refresh, holder.or(answer.holder), key.as_ref()))
     }
 
     fn new(
         kind: TokenType,
         access: &Secret,
         refresh: Option<&Secret>,
-        account: Option<Account>,
+        holder: Option<Holder>,
         key: Option<&Secret>,
     ) -> Self {
         let refresh = refresh.map_or(&[][..], Secret::expose);
         let key = key.map_or(&[][..], Secret::expose);
-        let of = account.as_ref().map_or(&[][..], |account| &account[..]);
+        let of = holder.as_ref().map_or(&[][..], |holder| &holder[..]);
         let at = HEAD + of.len();
         let mut plain = Zeroizing::new(Vec::with_capacity(at + access.len() + refresh.len() + key.len()));
-        plain.push(if account.is_some() { OF_AN_ACCOUNT } else { VERSION });
+        plain.push(if holder.is_some() { OF_A_HOLDER } else { VERSION });
         plain.push(match kind {
             TokenType::Bearer => BEARER,
             TokenType::Dpop => DPOP,
@@ -71,7 +71,7 @@ impl Tokens {
         let refresh = usize::try_from(u32::from_be_bytes([e, f, g, h])).ok()?;
         let of = match version {
             VERSION => 0,
-            OF_AN_ACCOUNT => size_of::<Account>(),
+            OF_A_HOLDER => size_of::<Holder>(),
             _ => return None,
         };
         if ![BEARER, DPOP].contains(&kind) || access.checked_add(refresh)?.checked_add(of)? > rest.len() {
@@ -91,7 +91,7 @@ impl Tokens {
     }
 
     /// Whose they are, where the provider has said.
-    pub(super) fn account(&self) -> Option<Account> {
+    pub(super) fn holder(&self) -> Option<Holder> {
         self.plain.expose()[HEAD..self.at].try_into().ok()
     }
 
@@ -125,10 +125,10 @@ mod tests {
         let [access, refresh, key] = ["access", "refresh", "key"].map(|text| Secret::from_text(text.into()));
         for (with, bound) in [(None, None), (Some(&refresh), None), (None, Some(&key)), (Some(&refresh), Some(&key))] {
             let kind = if bound.is_some() { TokenType::Dpop } else { TokenType::Bearer };
-            for account in [None, Some([7; 32])] {
-                let plain = Tokens::new(kind, &access, with, account, bound).plain().expose().to_vec();
+            for holder in [None, Some([7; 32])] {
+                let plain = Tokens::new(kind, &access, with, holder, bound).plain().expose().to_vec();
                 let tokens = Tokens::read(Secret::new(plain)).unwrap();
-                assert_eq!((tokens.kind(), tokens.account()), (kind, account));
+                assert_eq!((tokens.kind(), tokens.holder()), (kind, holder));
                 assert!(tokens.access().matches(&access));
                 assert_eq!(tokens.renewable(), with.is_some());
                 assert_eq!(tokens.refresh().is_some_and(|r| r.matches(&refresh)), with.is_some());

@@ -339,7 +339,7 @@ pub fn tokens(access: &str, refresh: Option<&str>) -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
-        account: None,
+        holder: None,
         token_type: TokenType::Bearer,
         issued_token_type: None,
     }

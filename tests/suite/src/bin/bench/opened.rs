@@ -73,7 +73,7 @@ pub(crate) fn tokens() -> TokenSet {
         expires_in: Some(Duration::from_secs(3600)),
         scopes: None,
         id_token: None,
-        account: None,
+        holder: None,
         issued_token_type: None,
     }
 }
