@@ -222,8 +222,13 @@ impl Host {
             _ => Compiler::here(engine.clone()),
         };
         let components = Arc::new(components);
-        let kept =
-            Arc::new(compiled::Kept { engine: engine.clone(), compiler, components: components.clone(), sealer, for_workers: settings.workers.is_some() });
+        let kept = Arc::new(compiled::Kept {
+            engine: engine.clone(),
+            compiler,
+            components: components.clone(),
+            sealer,
+            for_workers: settings.workers.is_some(),
+        });
         let desk = Desk::new(DeskParts {
             vault: vault.clone(),
             consents: consents.clone(),

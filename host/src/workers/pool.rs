@@ -199,7 +199,9 @@ impl Workers {
         })?;
         worker.running.fetch_add(1, Ordering::AcqRel);
         let lease = Lease { worker: worker.clone(), pool: Arc::downgrade(self) };
-        if let Some(place) = self.places().of.get_mut(pair).and_then(|mine| mine.iter_mut().find(|p| p.number == number)) {
+        if let Some(place) =
+            self.places().of.get_mut(pair).and_then(|mine| mine.iter_mut().find(|p| p.number == number))
+        {
             place.worker = Some(worker);
         }
         starting.done();
@@ -208,7 +210,11 @@ impl Workers {
 
     fn touch(&self, worker: &Arc<Worker>) {
         let mut places = self.places();
-        let mine = places.of.values_mut().flatten().find(|place| place.worker.as_ref().is_some_and(|w| Arc::ptr_eq(w, worker)));
+        let mine = places
+            .of
+            .values_mut()
+            .flatten()
+            .find(|place| place.worker.as_ref().is_some_and(|w| Arc::ptr_eq(w, worker)));
         if let Some(place) = mine {
             place.idle_since = Instant::now();
         }
@@ -281,9 +287,10 @@ impl Places {
 
     /// Ends the worker that has had nothing to do for the longest.
     fn make_room(&mut self) -> bool {
-        let idle = self.of.values().flatten().filter(|place| {
-            place.worker.as_ref().is_some_and(|worker| worker.running.load(Ordering::Acquire) == 0)
-        });
+        let idle =
+            self.of.values().flatten().filter(|place| {
+                place.worker.as_ref().is_some_and(|worker| worker.running.load(Ordering::Acquire) == 0)
+            });
         let Some(number) = idle.min_by_key(|place| place.idle_since).map(|place| place.number) else { return false };
         self.sweep(|place| place.number == number);
         true

@@ -227,7 +227,10 @@ mod tests {
         let head: RequestHead = decode(&framed[4..]).unwrap();
         assert_eq!(head.length, Some(4));
         let again = head.with(()).unwrap();
-        assert_eq!((again.method(), again.uri(), again.headers()), (request.method(), request.uri(), request.headers()));
+        assert_eq!(
+            (again.method(), again.uri(), again.headers()),
+            (request.method(), request.uri(), request.headers())
+        );
         let empty = Response::new(Empty::<bytes::Bytes>::new());
         assert_eq!(ResponseHead::of(&empty).length, Some(0));
     }
@@ -247,11 +250,8 @@ mod tests {
     #[test]
     fn no_head_makes_a_header_that_is_none() {
         for (name, value) in [("a b", "x"), ("", "x"), ("a", "x\r\ny: z"), ("A", "\0")] {
-            let head = ResponseHead {
-                status: 200,
-                headers: vec![(name.to_owned(), value.as_bytes().to_vec())],
-                length: None,
-            };
+            let head =
+                ResponseHead { status: 200, headers: vec![(name.to_owned(), value.as_bytes().to_vec())], length: None };
             assert!(head.with(()).is_err(), "{name:?} {value:?}");
         }
     }

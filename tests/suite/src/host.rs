@@ -90,6 +90,8 @@ pub struct Spec {
     pub providers: Vec<ProviderSpec>,
     /// Agents.
     pub agents: Vec<AgentSpec>,
+    /// The program, where it is not [`binary`].
+    pub program: Option<PathBuf>,
     /// More lines for the file, such as an `[engine]` table.
     pub extra: String,
     /// Providers that stand in `extra`, for the third parties to know where their browsers come back to.
@@ -155,6 +157,7 @@ pub struct Host {
     /// Where it serves.
     pub url: String,
     dir: tempfile::TempDir,
+    program: PathBuf,
     child: Option<Child>,
     starts: u32,
 }
@@ -171,7 +174,8 @@ impl Host {
         for (name, text) in &spec.files {
             write_secret(&dir.path().join(name), text)?;
         }
-        let mut host = Self { url: format!("http://127.0.0.1:{}", spec.port), dir, child: None, starts: 0 };
+        let program = spec.program.clone().map_or_else(binary, Ok)?;
+        let mut host = Self { url: format!("http://127.0.0.1:{}", spec.port), dir, program, child: None, starts: 0 };
         host.restart()?;
         Ok(host)
     }
@@ -199,7 +203,7 @@ impl Host {
         // Without the signal that a file over its limit sends, so that `disk_is_full` is an error of writing.
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(binary()?)
+            .arg(&self.program)
             .args(["serve", "--config", "attache.toml", "--log-format", "json"])
             .current_dir(self.dir.path())
             .env("ATTACHE_LOG", std::env::var("ATTACHE_LOG").unwrap_or_else(|_| "info".into()))
@@ -229,6 +233,12 @@ impl Host {
         let status = Command::new("prlimit").args(["--pid", &pid, limit]).status().context("prlimit")?;
         ensure!(status.success(), "prlimit ended with {status}");
         Ok(())
+    }
+
+    /// Starts another program over the same folder in its place.
+    pub fn run(&mut self, program: PathBuf) -> Result<()> {
+        self.program = program;
+        self.restart()
     }
 
     /// SIGKILL, as a power cut would.
