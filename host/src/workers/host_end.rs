@@ -90,7 +90,7 @@ impl Seated {
 
 /// Answers one worker until its socket closes.
 pub(super) async fn serve(socket: UnixStream, seated: Arc<Seated>, broker: Arc<dyn Broker>, worker: Arc<str>) {
-    let heads = Arc::new(Semaphore::new(HEADS));
+    let (heads, ended) = (Arc::new(Semaphore::new(HEADS)), seated.clone());
     let asked = service_fn(move |request: Request<Incoming>| {
         let (seated, broker, worker, heads) = (seated.clone(), broker.clone(), worker.clone(), heads.clone());
         async move { Ok::<_, Infallible>(answer(request, &seated, &*broker, &worker, &heads).await) }
@@ -106,6 +106,8 @@ pub(super) async fn serve(socket: UnixStream, seated: Arc<Seated>, broker: Arc<d
     if let Err(error) = served {
         tracing::debug!(%error, "a worker's socket broke");
     }
+    // It could run guests still, and ask for nothing on their behalf.
+    ended.enough.notify_one();
 }
 
 async fn answer(

@@ -195,6 +195,24 @@ impl Host {
         self.child.as_ref().map(Child::id)
     }
 
+    /// The worker processes that run its guests, by their ids.
+    pub fn workers(&self) -> Result<Vec<u32>> {
+        let host = self.pid().context("it runs")?.to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
+            let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            let (state, parent) = (fields.next(), fields.next());
+            let worker = line.split(|byte| *byte == 0).any(|word| word == attache::workers::WORKER.as_bytes());
+            if worker && state != Some("Z") && parent == Some(&host) {
+                found.push(pid);
+            }
+        }
+        Ok(found)
+    }
+
     /// Starts it again over the same folder, and waits until it answers.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();

@@ -54,24 +54,6 @@ async fn got(world: &World, token: &str, what: &str, known: Value) -> Result<Val
     Ok(reply.json())
 }
 
-/// Workers that run, by their process ids.
-fn workers(world: &World) -> Result<Vec<u32>> {
-    let host = world.host.pid().context("a running host")?;
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (state, parent) = (fields.next(), fields.next());
-        let worker = line.split(|byte| *byte == 0).any(|word| word == attache::workers::WORKER.as_bytes());
-        if worker && state != Some("Z") && parent == Some(&host.to_string()) {
-            found.push(pid);
-        }
-    }
-    Ok(found)
-}
-
 /// Which of these stand in memory that the process can read.
 fn in_memory(pid: u32, needles: &[String]) -> Result<Vec<bool>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
@@ -134,7 +116,7 @@ async fn a_worker_holds_no_token_and_its_end_harms_nobody_else() -> Result<()> {
     }
     let alice = world.token_with(json!({ "user": "alice", "expires_in": 7200 })).await?;
     let bob = world.token_with(json!({ "user": "bob", "expires_in": 7200 })).await?;
-    let before = workers(&world)?;
+    let before = world.host.workers()?;
     ensure!(before.len() == 2, "one for each user: {before:?}");
     for pid in &before {
         ensure!(fs::read(format!("/proc/{pid}/environ"))?.is_empty(), "a worker has an environment");
@@ -156,7 +138,7 @@ async fn a_worker_holds_no_token_and_its_end_harms_nobody_else() -> Result<()> {
         .collect();
     let mut seen = false;
     for _ in 0..3 {
-        for pid in workers(&world)? {
+        for pid in world.host.workers()? {
             let found = in_memory(pid, &needles)?;
             let (own, secrets) = found.split_last().context("needles")?;
             seen |= own;
@@ -174,7 +156,7 @@ async fn a_worker_holds_no_token_and_its_end_harms_nobody_else() -> Result<()> {
         let (caller, token) = (world.caller.clone(), token.to_owned());
         tokio::spawn(async move { caller.probe("probe", &token, "sleep?ms=2500").await })
     };
-    let mine = workers(&world)?;
+    let mine = world.host.workers()?;
     let (hers, his) = (slow(&alice), slow(&bob));
     tokio::time::sleep(Duration::from_millis(800)).await;
     let victim =
@@ -307,11 +289,11 @@ async fn a_worker_that_speaks_for_others_is_ended_and_it_is_written_down() -> Re
     // A few: refused. Many: the end of the worker, and of nothing else.
     let few = got(&world, &alice, "guess", json!({ "times": 5 })).await?;
     ensure!(few == json!({ "refused: NotBound": 5 }), "{few}");
-    let before = workers(&world)?;
+    let before = world.host.workers()?;
     let many = attack(&world.caller, &alice, "guess", &json!({ "times": 500 })).await?;
     ensure!(many.problem().as_deref() == Some("agent-stopped"), "{} {}", many.status, many.text());
     ensure!(attack(&world.caller, &bob, "peek", &json!({})).await?.status == 200, "Bob is served");
-    let after = workers(&world)?;
+    let after = world.host.workers()?;
     ensure!(
         before.iter().filter(|pid| after.contains(pid)).count() == 1,
         "hers ended and his did not: {before:?} {after:?}"
@@ -384,6 +366,7 @@ async fn what_a_worker_floods_the_host_with_is_bounded() -> Result<()> {
         }
         let flood = flood.await??;
         ensure!(served > 0 && (flood.status == 200 || flood.status.is_server_error()), "{what}: {}", flood.status);
+        eprintln!("{what}: {} {}", flood.status, flood.text());
         let grown = resident(&world)?.saturating_sub(before);
         // A thousand heads of a mebibyte each would be a thousand times as much.
         ensure!(grown < 100 << 10, "{what} made the host grow by {grown} KiB");

@@ -14,6 +14,7 @@ mod rows;
 mod served;
 mod signed;
 mod timing;
+mod wall;
 
 use anyhow::Result;
 
@@ -29,7 +30,8 @@ fn main() -> Result<()> {
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside`, `served` or `timing`.
+                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside`, `served`, `timing`
+                // or `wall`.
                 let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
                 let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
                 if wanted("inside") {
@@ -46,6 +48,9 @@ fn main() -> Result<()> {
                 }
                 if wanted("timing") {
                     timing::measure(&mut report).await?;
+                }
+                if wanted("wall") {
+                    wall::measure(&mut report).await?;
                 }
                 if wanted("served") {
                     served::measure(&mut report).await?;

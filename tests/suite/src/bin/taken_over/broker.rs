@@ -31,7 +31,7 @@ impl Broker {
 
     async fn say(&self, said: Said) -> Result<(Told, Bytes), String> {
         let request = Request::post("http://broker/").body(said).map_err(|error| error.to_string())?;
-        let response = self.0.clone().send_request(request).await.map_err(|error| error.to_string())?;
+        let response = self.0.clone().send_request(request).await.map_err(|error| format!("{error:?}"))?;
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
         let (head, rest) = split(&body).ok_or("no head")?;
         let told = decode(head).map_err(|error| error.to_string())?;

@@ -12,12 +12,13 @@ pub(crate) fn inherited() -> std::io::Result<Vec<String>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
         let path = entry?.path();
-        if let Ok(to) = fs::read_link(&path) {
+        // The listing itself is one of them, and is closed afterwards.
+        if let Ok(to) = fs::read_link(&path)
+            && !to.starts_with("/proc")
+        {
             all.push(format!("{} {}", path.display(), to.display()));
         }
     }
-    // The listing itself was one of them, and is closed by now.
-    all.retain(|line| !line.contains("/proc/"));
     all.sort();
     Ok(all)
 }

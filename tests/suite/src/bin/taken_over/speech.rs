@@ -28,7 +28,13 @@ pub(crate) fn empty() -> Said {
 pub(crate) fn whole(head: Vec<u8>, body: impl Into<Bytes>) -> Said {
     let mut trailers = HeaderMap::new();
     trailers.insert("attache-ending", HeaderValue::from_static("whole"));
-    frames(vec![Frame::data(head.into()), Frame::data(body.into()), Frame::trailers(trailers)])
+    let body = body.into();
+    let mut all = vec![Frame::data(head.into())];
+    if !body.is_empty() {
+        all.push(Frame::data(body));
+    }
+    all.push(Frame::trailers(trailers));
+    frames(all)
 }
 
 pub(crate) fn frames(frames: Vec<Frame<Bytes>>) -> Said {
