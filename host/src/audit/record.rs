@@ -143,6 +143,8 @@ pub mod codes {
     pub const OPERATION_REFUSE: &str = "operation.refuse";
     /// A session with an agent was ended: what ran in it was stopped.
     pub const SESSION_STOP: &str = "session.stop";
+    /// A worker process spoke for an invocation that does not run in it.
+    pub const WORKER_STRAY: &str = "worker.stray";
     /// A credential provider was made.
     pub const PROVIDER_CREATE: &str = "provider.create";
     /// A credential provider was changed.

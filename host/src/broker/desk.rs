@@ -5,7 +5,7 @@ use super::policy::Way;
 use super::refuse::{outcome_of, refuse_carry, refuse_consent, refuse_vault, resource_of, unwritable};
 use super::seat::{MOST_REFUSED, Seat, Seats};
 use super::{Acquire, Acquired, Body, Broker, Guest, Outbound, Refusal, Released, Revealed, UserFacts, WorkloadFacts};
-use crate::audit::{Action, Attempt, Decision, Outcome, Trail, codes};
+use crate::audit::{Action, Actor, Attempt, Decision, Outcome, Trail, codes};
 use crate::consent::{ConsentError, Consents, SessionStatus};
 use crate::directory::Directory;
 use crate::egress::{self, Attach, Destinations, Passage, Placement};
@@ -206,6 +206,13 @@ impl Broker for Desk {
             outcome.map(|token| Revealed(token.secret.expose().to_vec()))
         }
         .boxed()
+    }
+
+    fn stray(&self, agent: &str) {
+        let action = Action::new(codes::WORKER_STRAY, agent);
+        let outcome = Outcome::refused("a worker presented no token of an invocation that runs in it");
+        // Nothing was released, so nothing waits for this; a journal that takes no records says so by itself.
+        let _unwritable = self.0.trail.note(Actor::default(), action, outcome);
     }
 }
 

@@ -43,4 +43,8 @@ pub trait Broker: Send + Sync {
         wat: &'a WorkloadAccessToken,
         credential: CredentialId,
     ) -> BoxFuture<'a, Result<Revealed, Refusal>>;
+
+    /// A process that was to run guests of this agent spoke for an invocation that does not run in it. Said once for each
+    /// process; there is nobody to answer.
+    fn stray(&self, _agent: &str) {}
 }

@@ -103,6 +103,8 @@ pub(super) fn of_parser(source: &str, error: &toml::de::Error) -> Problem {
         }
     } else if message == "missing field `host`" {
         "the table `[host]` is missing; it needs at least `public_url`".to_owned()
+    } else if let Some(word) = message.strip_prefix("unknown variant ") {
+        word.replacen(", expected ", " is not known here; write ", 1)
     } else if let Some(missing) = message.strip_prefix("missing field ") {
         format!("{missing} is missing{place}")
     } else {

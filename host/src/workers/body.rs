@@ -75,6 +75,8 @@ impl http_body::Body for Leaving {
             match frame.into_trailers() {
                 // They go with the ending.
                 Ok(trailers) => self.trailers = Some(trailers),
+                // An empty frame says nothing, and HTTP/2 ends a connection that had a hundred of them.
+                Err(data) if data.data_ref().is_some_and(Bytes::is_empty) => {}
                 Err(data) => return Poll::Ready(Some(Ok(data))),
             }
         }
@@ -214,6 +216,55 @@ where
                 SizeHint::with_exact(length.saturating_sub(self.came) + waiting)
             }
             None => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    fn body(frames: Vec<Result<Frame<Bytes>, BodyError>>) -> Body {
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, BodyError> {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    /// What comes out of a message that these frames went into.
+    async fn across(frames: Vec<Result<Frame<Bytes>, BodyError>>, length: Option<u64>) -> Result<Bytes, BodyError> {
+        let sent = message(&7_u8, Some(body(frames))).unwrap().map_err(|BodyError(reason)| BodyError(reason));
+        let (head, rest) = read::<u8, _>(sent).await.unwrap();
+        assert_eq!(head, 7);
+        Ok(rest.sized(length).collect().await?.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_only_where_its_last_words_say_so() {
+        assert_eq!(across(vec![data("a"), data(""), data("b")], None).await.unwrap(), "ab");
+        let broken = across(vec![data("a"), Err(BodyError("it trapped".into()))], None).await;
+        assert_eq!(broken.unwrap_err().0, "it trapped");
+        let sent = body(vec![Ok(Frame::data(wire::encode(&7_u8).unwrap().into())), data("a")]);
+        let (_, rest) = read::<u8, _>(sent).await.unwrap();
+        assert!(rest.sized(None).collect().await.is_err(), "without last words");
+    }
+
+    #[tokio::test]
+    async fn a_body_has_the_length_that_was_announced() {
+        assert_eq!(across(vec![data("abc")], Some(3)).await.unwrap(), "abc");
+        for length in [1, 2, 4] {
+            assert!(across(vec![data("abc")], Some(length)).await.is_err(), "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_frame_of_a_message_is_empty() {
+        let mut sent = message(&7_u8, Some(body(vec![data(""), data("a"), data("")]))).unwrap();
+        while let Some(frame) = sent.frame().await {
+            assert!(frame.unwrap().data_ref().is_none_or(|data| !data.is_empty()));
         }
     }
 }

@@ -16,5 +16,11 @@ mod process;
 pub mod wire;
 mod worker_end;
 
+/// Bytes of one body that wait on either side. Small against [`WINDOW`], so that some bodies which nobody reads do not hold
+/// up what else the worker and the host have to say to each other.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// Bytes of all bodies of one socket that wait on either side, and so what a worker can make the host hold.
+const WINDOW: u32 = 8 << 20;
+
 pub use pool::{WorkerLimits, Workers};
 pub use worker_end::{Streams, WORKER, work};

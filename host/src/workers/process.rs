@@ -1,12 +1,13 @@
 //! One worker as a process: started, spoken to, and ended.
 
-use super::WORKER;
 use super::body::{self, message};
 use super::host_end::{self, Seat, Seated};
-use super::wire::{Invoke, Invoked, Presented, RequestHead};
+use super::wire::{Invoke, Invoked, Presented, RequestHead, WireError};
+use super::{STREAM_WINDOW, WINDOW, WORKER};
 use crate::broker::{Body, BodyError, Broker, Guest};
 use crate::runtime::{Compiled, InvokeError};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -33,6 +34,8 @@ const BEGIN: Duration = Duration::from_secs(20);
 /// Bytes of a worker's log that are passed on in a second; and of one line.
 const LOG_BYTES: usize = 64 << 10;
 const LINE_BYTES: usize = 8 << 10;
+/// Of a reason why an invocation failed.
+const MOST_REASON_CHARS: usize = 200;
 
 /// What all workers are started with.
 pub(super) struct Recipe<'a> {
@@ -50,6 +53,7 @@ pub(super) struct Worker {
     deadline: Duration,
     pub(super) running: AtomicU32,
     over: Arc<AtomicBool>,
+    agent: Arc<str>,
 }
 
 impl Worker {
@@ -81,13 +85,17 @@ impl Worker {
         let seated = Arc::new(Seated::default());
         tokio::spawn(host_end::serve(UnixStream::from_std(asking)?, seated.clone(), broker, name.clone()));
         let over = Arc::new(AtomicBool::new(false));
-        tokio::spawn(watch(child, seated.clone(), over.clone(), name));
+        tokio::spawn(watch(child, seated.clone(), over.clone(), name.clone()));
+        // Whoever waits for this may go away; the process must not stay behind.
+        let unless_begun = EndUnlessBegun(Some(seated.clone()));
 
         let began = tokio::time::timeout(BEGIN, async {
             let io = TokioIo::new(UnixStream::from_std(work)?);
             let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_header_list_size(8 << 10)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(WINDOW)
                 .handshake(io)
                 .await
                 .map_err(io::Error::other)?;
@@ -97,13 +105,11 @@ impl Worker {
         let began = began.await.unwrap_or_else(|_| Err(io::Error::other("it did not begin in time")));
         match began {
             Ok(sender) => {
+                unless_begun.begun();
                 let (deadline, running) = (recipe.deadline, AtomicU32::new(0));
-                Ok(Self { sender, seated, deadline, running, over })
+                Ok(Self { sender, seated, deadline, running, over, agent: name })
             }
-            Err(error) => {
-                seated.enough.notify_one();
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -144,27 +150,62 @@ impl Worker {
         let (head, rest) = match tokio::time::timeout_at(until, begun).await {
             Ok(begun) => begun?,
             Err(_elapsed) => {
-                tracing::error!(
-                    agent = workload_of(&self.seated),
-                    "a worker held an invocation beyond its deadline; it is ended"
-                );
+                tracing::error!(agent = &*self.agent, "a worker held an invocation beyond its deadline; it is ended");
                 self.end();
                 return Err(InvokeError::Deadline(self.deadline));
             }
         };
-        let head = head?;
-        let length = head.length;
+        let stopped = |_: WireError| InvokeError::Stopped;
+        let head = head.map_err(plainly)?;
+        let told = head.length;
+        let head = head.with(()).map_err(stopped)?;
+        // A worker may be anybody's by now, and what is no final answer would be one to the connection that it goes out on.
+        let length =
+            length_of(&head, told).filter(|_| !head.status().is_informational()).ok_or(InvokeError::Stopped)?;
         let inner = rest.sized(length);
-        let running =
-            Running { inner, until: Box::pin(tokio::time::sleep_until(until)), worker: self, _seat: seat, _held: held };
-        let response = head.with(running.boxed_unsync()).map_err(|_| InvokeError::Stopped)?;
-        Ok(response)
+        let until = Box::pin(tokio::time::sleep_until(until));
+        let running = Running { inner, until, worker: self, _seat: seat, _held: held };
+        Ok(head.map(|()| running.boxed_unsync()))
     }
 }
 
-/// The log knows the worker by its name already.
-fn workload_of(_: &Seated) -> &'static str {
-    "worker"
+/// Ends a worker that did not get as far as to take work.
+struct EndUnlessBegun(Option<Arc<Seated>>);
+
+impl EndUnlessBegun {
+    fn begun(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for EndUnlessBegun {
+    fn drop(&mut self) {
+        if let Some(seated) = &self.0 {
+            seated.enough.notify_one();
+        }
+    }
+}
+
+/// What a worker says of a failure stands in the answer and in the trail, so it is short and has no control characters.
+fn plainly(error: InvokeError) -> InvokeError {
+    let short = |text: String| text.chars().filter(|c| !c.is_control()).take(MOST_REASON_CHARS).collect();
+    match error {
+        InvokeError::Trapped(text) => InvokeError::Trapped(short(text)),
+        InvokeError::OutOfMemory(text) => InvokeError::OutOfMemory(short(text)),
+        InvokeError::AgentError(text) => InvokeError::AgentError(short(text)),
+        other => other,
+    }
+}
+
+/// The length that a response has. Two that differ would be two messages to two readers; then it has none at all.
+fn length_of(head: &Response<()>, told: Option<u64>) -> Option<Option<u64>> {
+    let mut written =
+        head.headers().get_all(CONTENT_LENGTH).iter().map(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match (written.next(), written.next()) {
+        (None, _) => Some(told),
+        (Some(Some(length)), None) if told.is_none_or(|told| told == length) => Some(Some(length)),
+        _ => None,
+    }
 }
 
 async fn begin(mut sender: SendRequest<Body>, order: &[u8], compiled: &Compiled) -> io::Result<SendRequest<Body>> {
@@ -260,5 +301,37 @@ impl<H: Unpin> http_body::Body for Running<H> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_of_a_failure_is_short_and_plain() {
+        let said = InvokeError::Trapped(format!("a\r\n\u{1b}[2J{}", "x".repeat(1 << 20)));
+        let InvokeError::Trapped(text) = plainly(said) else { panic!("another kind") };
+        assert_eq!(text.chars().count(), MOST_REASON_CHARS);
+        assert!(text.starts_with("a[2Jx"), "{text}");
+    }
+
+    #[test]
+    fn a_response_has_one_length_or_is_none() {
+        for (written, told, expect) in [
+            (&[][..], None, Some(None)),
+            (&[], Some(3), Some(Some(3))),
+            (&["3"], Some(3), Some(Some(3))),
+            (&["3"], None, Some(Some(3))),
+            (&["4"], Some(3), None),
+            (&["3", "3"], Some(3), None),
+            (&["3x"], None, None),
+        ] {
+            let mut head = Response::new(());
+            for length in written {
+                head.headers_mut().append(CONTENT_LENGTH, length.parse().unwrap());
+            }
+            assert_eq!(length_of(&head, told), expect, "{written:?} {told:?}");
+        }
     }
 }

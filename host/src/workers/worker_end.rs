@@ -2,6 +2,7 @@
 
 use super::body::{self, message};
 use super::wire::{Ask, Invoke, Invoked, Presented, ResponseHead, Send, Told, WireError};
+use super::{STREAM_WINDOW, WINDOW};
 use crate::broker::{Acquire, Acquired, Body, Broker, Guest, Outbound, Refusal, Revealed};
 use crate::identity::WorkloadAccessToken;
 use crate::ids::CredentialId;
@@ -59,7 +60,10 @@ pub fn work(_: &Confined, streams: Streams) -> io::Result<()> {
     let Streams { work, broker, runtime } = streams;
     runtime.block_on(async {
         let broker = UnixStream::from_std(broker)?;
-        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(broker))
+        let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .handshake(TokioIo::new(broker))
             .await
             .map_err(io::Error::other)?;
         tokio::spawn(connection);
@@ -70,6 +74,8 @@ pub fn work(_: &Confined, streams: Streams) -> io::Result<()> {
         });
         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(WINDOW)
             .serve_connection(TokioIo::new(UnixStream::from_std(work)?), service)
             .await
             .map_err(io::Error::other)

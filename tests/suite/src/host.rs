@@ -95,6 +95,8 @@ pub struct Spec {
     pub providers: Vec<ProviderSpec>,
     /// Agents.
     pub agents: Vec<AgentSpec>,
+    /// The program, where it is not [`binary`].
+    pub program: Option<PathBuf>,
     /// More lines for the file, such as an `[engine]` table.
     pub extra: String,
     /// Providers that stand in `extra`, for the third parties to know where their browsers come back to.
@@ -166,6 +168,7 @@ pub struct Host {
     /// Where it serves.
     pub url: String,
     dir: tempfile::TempDir,
+    program: PathBuf,
     child: Option<Child>,
     starts: u32,
 }
@@ -182,7 +185,8 @@ impl Host {
         for (name, text) in &spec.files {
             write_secret(&dir.path().join(name), text)?;
         }
-        let mut host = Self { url: format!("http://127.0.0.1:{}", spec.port), dir, child: None, starts: 0 };
+        let program = spec.program.clone().map_or_else(binary, Ok)?;
+        let mut host = Self { url: format!("http://127.0.0.1:{}", spec.port), dir, program, child: None, starts: 0 };
         host.restart()?;
         Ok(host)
     }
@@ -202,6 +206,24 @@ impl Host {
         self.child.as_ref().map(Child::id)
     }
 
+    /// The worker processes that run its guests, by their ids.
+    pub fn workers(&self) -> Result<Vec<u32>> {
+        let host = self.pid().context("it runs")?.to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
+            let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            let (state, parent) = (fields.next(), fields.next());
+            let worker = line.split(|byte| *byte == 0).any(|word| word == attache::workers::WORKER.as_bytes());
+            if worker && state != Some("Z") && parent == Some(&host) {
+                found.push(pid);
+            }
+        }
+        Ok(found)
+    }
+
     /// Starts it again over the same folder, and waits until it answers.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
@@ -210,7 +232,7 @@ impl Host {
         // Without the signal that a file over its limit sends, so that `disk_is_full` is an error of writing.
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(binary()?)
+            .arg(&self.program)
             .args(["serve", "--config", "attache.toml", "--log-format", "json"])
             .current_dir(self.dir.path())
             .env("ATTACHE_LOG", std::env::var("ATTACHE_LOG").unwrap_or_else(|_| "info".into()))
@@ -240,6 +262,12 @@ impl Host {
         let status = Command::new("prlimit").args(["--pid", &pid, limit]).status().context("prlimit")?;
         ensure!(status.success(), "prlimit ended with {status}");
         Ok(())
+    }
+
+    /// Starts another program over the same folder in its place.
+    pub fn run(&mut self, program: PathBuf) -> Result<()> {
+        self.program = program;
+        self.restart()
     }
 
     /// SIGKILL, as a power cut would.

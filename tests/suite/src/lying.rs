@@ -65,6 +65,7 @@ impl Lying {
         };
         let lines = providers.iter().map(|(_, lines)| lines.as_str());
         let spec = Spec {
+            program: None,
             port: free_port()?,
             idp: issuer.to_owned(),
             // As OpenID providers sign unless they are told otherwise (OIDC Core §2).

@@ -60,6 +60,7 @@ impl World {
             reveal: false,
         };
         let mut spec = Spec {
+            program: None,
             port: free_port()?,
             idp: bed.idp.issuer(),
             idp_lines: String::new(),

@@ -179,6 +179,25 @@ fn the_check_notices_a_shut_door() {
     assert_eq!(breach("unheard", "").len(), 1);
 }
 
+/// The bytes of a workload access token cross to a worker and back, and nowhere else: who could make one of bytes elsewhere
+/// could present one that nobody was given.
+#[test]
+fn only_the_wall_takes_a_workload_access_token_apart() {
+    let places: Vec<String> = rooms()
+        .into_iter()
+        .filter(|(room, _)| !["identity", "workers"].contains(&room.as_str()))
+        .flat_map(|(_, files)| files)
+        .filter(|(_, code)| code.contains("WorkloadAccessToken::presented") || code.contains(".to_worker("))
+        .map(|(file, _)| file.display().to_string())
+        .collect();
+    assert!(places.is_empty(), "{places:?}");
+    let workers: String = rooms().remove("workers").unwrap().into_iter().map(|(_, code)| code).collect();
+    assert!(
+        workers.contains("WorkloadAccessToken::presented") && workers.contains(".to_worker("),
+        "the check is blind"
+    );
+}
+
 /// Guests meet the host only in `wit/`.
 #[test]
 fn the_guest_sdk_does_not_know_the_host() {

@@ -15,6 +15,7 @@ mod rows;
 mod served;
 mod signed;
 mod timing;
+mod wall;
 
 use anyhow::Result;
 
@@ -30,7 +31,8 @@ fn main() -> Result<()> {
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                // Each part alone, where one is named: `flights`, `hostile`, `rows`, `api`, `inside`, `served` or `timing`.
+                // Each part alone, where one is named: `flights`, `hostile`, `rows`, `api`, `inside`, `served`, `timing`
+                // or `wall`.
                 let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
                 let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
                 if wanted("inside") {
@@ -50,6 +52,9 @@ fn main() -> Result<()> {
                 }
                 if wanted("timing") {
                     timing::measure(&mut report).await?;
+                }
+                if wanted("wall") {
+                    wall::measure(&mut report).await?;
                 }
                 if wanted("served") {
                     served::measure(&mut report).await?;
