@@ -256,6 +256,14 @@ const MIGRATIONS: &[&str] = &["
 ", "
     -- Which client the host was at the provider, and where, when the question was asked.
     ALTER TABLE consent_session ADD COLUMN client TEXT NOT NULL DEFAULT '';
+", "
+    -- A grant is for the hosts of which its user was told. Rows of before say none and were sealed without, so they do not open:
+    -- they go, and their users are asked again. So do questions that are open.
+    DELETE FROM vault_grant;
+    DELETE FROM vault_revocation;
+    DELETE FROM consent_session;
+    ALTER TABLE vault_grant ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
+    ALTER TABLE vault_revocation ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.
