@@ -10,6 +10,7 @@ mod behalf;
 mod file;
 mod hosting;
 mod keys;
+mod limits;
 mod operators;
 mod problems;
 mod providers;
@@ -18,6 +19,7 @@ mod secrets;
 mod sessions;
 mod workloads;
 
+pub use limits::Limits;
 pub use problems::{ConfigError, Problem};
 pub use sessions::SessionLimits;
 pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
@@ -77,6 +79,8 @@ pub struct Settings {
     pub default_authorizer: Option<Arc<Authorizer>>,
     /// How long a caller's session with an agent lives.
     pub sessions: SessionLimits,
+    /// What one caller or one agent may take of the host.
+    pub limits: Limits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
 }
@@ -213,7 +217,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
     let let_in = agents::authorizers(&file.agents).chain(file.workloads.authorizers()).cloned().collect::<Vec<_>>();
     let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
-    let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
+    let limits = limits::convert(&file.limits, engine.max_instances, problems);
+    let agents = agents::convert(&context, file.agents, limits.confine, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let sessions = sessions::convert(&file.sessions, problems);
     let hosting = hosting?;
@@ -236,6 +241,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         sessions,
+        limits,
         max_body_bytes: hosting.max_body_bytes,
     })
 }
