@@ -517,3 +517,43 @@ async fn a_token_that_is_bound_to_a_key_leaves_with_proofs_of_that_key_alone() {
     let proof = prover.header(&http::Method::GET, &uri, Some(&token.secret)).unwrap();
     assert_eq!(support::third_party::key_of(proof.to_str().unwrap()), seen[0]);
 }
+
+/// Agents × users × providers, every token with every handle: only the diagonal opens, and with nobody's credential but its own.
+#[tokio::test]
+async fn a_handle_is_of_use_in_its_own_invocation_and_nowhere_else() {
+    let bench = Bench::new().await;
+    let desk = desk(&bench);
+    let mut seated = Vec::new();
+    for agent in ["calendar", "confined"] {
+        for user in ["alice", "bob"] {
+            for provider in ["google", "slack"] {
+                let who = bench.bind(agent, user).await;
+                let token = format!("{agent}-{user}-{provider}");
+                bench.keep(&who, provider, &scopes("read"), tokens(&token, None)).await;
+                let (guest, seat) = desk.seat(&who, None);
+                let held = desk.acquire(&guest.wat, ask(provider)).await.unwrap();
+                seated.push((guest, seat, held.id, token));
+            }
+        }
+    }
+    for (at, (guest, ..)) in seated.iter().enumerate() {
+        for (of, (.., id, token)) in seated.iter().enumerate() {
+            let before = calls(&bench).len();
+            let sent = send(&bench, &desk, guest, *id).await;
+            let revealed = desk.reveal(&guest.wat, *id).await.map(|revealed| revealed.0);
+            assert_eq!((sent.is_ok(), revealed.is_ok()), (at == of, at == of), "{at} {of}");
+            let seen = calls(&bench).split_off(before);
+            match at == of {
+                true => {
+                    assert_eq!((seen, revealed.ok()), (vec![format!("Bearer {token}")], Some(token.clone().into())))
+                }
+                false => assert!(seen.is_empty(), "no request left"),
+            }
+        }
+    }
+    // Once its seat is given up, a token means nothing, its own handle included.
+    for (guest, seat, id, _) in seated {
+        drop(seat);
+        assert!(matches!(send(&bench, &desk, &guest, id).await, Err(Refusal::NotBound)));
+    }
+}

@@ -1,7 +1,9 @@
 //! The broker on this machine: parse, open, act, close, hand back.
 
+use super::answer::watched;
+use super::confined::elsewhere;
 use super::credential::{Asked, VaultOr, bound_to_a_key};
-use super::policy::Way;
+use super::policy::{Permit, Way};
 use super::refuse::{outcome_of, refuse_carry, refuse_consent, refuse_vault, resource_of, unwritable};
 use super::seat::{MOST_REFUSED, Seat, Seats};
 use super::{Acquire, Acquired, Body, Broker, Guest, Outbound, Refusal, Released, Revealed, UserFacts, WorkloadFacts};
@@ -10,7 +12,7 @@ use crate::consent::{ConsentError, Consents, SessionStatus};
 use crate::directory::Directory;
 use crate::egress::{self, Attach, Destinations, Passage, Placement};
 use crate::identity::{Binding, User, WatTable, WorkloadAccessToken};
-use crate::ids::{ConsentId, CredentialId, Scopes};
+use crate::ids::{ConsentId, CredentialId, ProviderName, Scopes};
 use crate::providers::{CredentialProvider, Providers};
 use crate::vault::{Token, Vault};
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -192,7 +194,8 @@ impl Broker for Desk {
                 let written = attempt.written().await.map_err(unwritable)?;
                 match self.0.credential(&written, &permit).await {
                     Ok((_, Token { prover: Some(_), .. })) => Err(bound_to_a_key(&permit)),
-                    Ok((_, token)) => Ok(token),
+                    // Its bytes are a use: they could be carried off as well.
+                    Ok((_, token)) => self.0.confined_to(&who, &permit).map(|()| token),
                     Err(VaultOr::Vault(error)) => Err(refuse_vault(error)),
                     Err(VaultOr::Refused(refusal)) => Err(refusal),
                 }
@@ -238,6 +241,8 @@ impl Parts {
     async fn acquire(&self, who: &Arc<Binding>, ask: Acquire) -> Result<Acquired, Refusal> {
         self.active(who)?;
         let permit = self.permitted(who, &ask)?;
+        // Asking says something as well: scopes, parameters, a state.
+        self.seats.admits(who.invocation(), &permit.provider)?;
         let provider = self.still_permitted(who, &permit)?;
         let (scopes, expires_at) = match (&permit.way, &provider) {
             (Way::Grant(wanted), CredentialProvider::Oauth2(provider)) => {
@@ -270,6 +275,7 @@ impl Parts {
         let action = Action::new(codes::SEND, resource_of(&outbound.request)).with(permit.detail());
         // Before the first wait, so that the guest gets it as the answer to its call. `carry` asks again.
         let allowed = self.still_permitted(who, &permit).and_then(|provider| {
+            self.seats.admits(who.invocation(), &permit.provider)?;
             if provider.destinations().allows(outbound.request.uri()) {
                 return Ok(());
             }
@@ -285,17 +291,35 @@ impl Parts {
         let written = attempt.written().await.map_err(unwritable)?;
         fault_point!("broker.send.written");
         let result = match self.credential(&written, &permit).await {
-            Ok((provider, token)) => {
-                let attach = Some(self.attach(&provider, token));
-                self.carry(outbound, provider.destinations(), attach).await
-            }
+            // The last step before it leaves, and the one that decides.
+            Ok((provider, token)) => match self.confined_to(who, &permit) {
+                Ok(()) => {
+                    let attach = Some(self.attach(&provider, token));
+                    self.carry(outbound, provider.destinations(), attach).await
+                }
+                Err(refusal) => Err(refusal),
+            },
             Err(error) => {
                 let asked = Asked::returning_to(self.seats.return_url(who.invocation())?);
                 Err(self.refuse_credential(who, &permit, error, &asked).await)
             }
         };
-        self.close(who, attempt, &result);
-        result
+        match result {
+            Ok(response) => Ok(watched(response, attempt)),
+            Err(refusal) => {
+                self.close(who, attempt, &Err(refusal.clone()));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Where the operator confines this agent, its invocation is confined to this provider from here on.
+    fn confined_to(&self, who: &Binding, permit: &Permit) -> Result<(), Refusal> {
+        match self.active(who)?.confine {
+            true => self.seats.confine(who.invocation(), &permit.provider),
+            // One that was confined before the operator changed that stays so.
+            false => self.seats.admits(who.invocation(), &permit.provider),
+        }
     }
 
     /// How this credential is put into a request.
@@ -315,12 +339,23 @@ impl Parts {
         attempt.close(outcome_of(result));
     }
 
-    async fn send_plain(&self, who: &Arc<Binding>, outbound: Outbound) -> Result<http::Response<Body>, Refusal> {
+    async fn send_plain(
+        self: &Arc<Self>,
+        who: &Arc<Binding>,
+        outbound: Outbound,
+    ) -> Result<http::Response<Body>, Refusal> {
         let action = Action::new(codes::EGRESS, resource_of(&outbound.request));
         let terms = match self.active(who) {
             Ok(terms) => terms,
             Err(refusal) => return Err(self.refused(who, action, refusal)),
         };
+        let confined = self.seats.confined(who.invocation())?;
+        if let Some(to) = confined.now().filter(|to| !self.reaches(to, outbound.request.uri())) {
+            return Err(self.refused(who, action, elsewhere(&to)));
+        }
+        let (desk, uri) = (self.clone(), outbound.request.uri().clone());
+        let cut = |body| confined.cut(body, move |to| desk.reaches(to, &uri));
+        let outbound = Outbound { request: outbound.request.map(cut), ..outbound };
         let attempt = self.trail.open(who, action).map_err(unwritable)?;
         let result = match Destinations::parse(terms.egress.iter().map(String::as_str)) {
             Ok(allowed) => self.carry(outbound, &allowed, None).await,
@@ -328,6 +363,11 @@ impl Parts {
         };
         self.close(who, attempt, &result);
         result
+    }
+
+    /// Whether this address is among a provider's own.
+    fn reaches(&self, provider: &ProviderName, uri: &http::Uri) -> bool {
+        self.providers.find(provider).is_some_and(|provider| provider.destinations().allows(uri))
     }
 
     async fn carry(

@@ -3,6 +3,8 @@
 //! `runtime` reaches credentials only through [`Broker`]. Its messages are plain data (ids, requests, bodies), so that a
 //! process boundary can go here.
 
+mod answer;
+mod confined;
 mod credential;
 mod desk;
 mod messages;

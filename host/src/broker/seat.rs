@@ -1,9 +1,10 @@
 //! A seat at the desk: what one invocation holds while it runs.
 
 use super::Refusal;
+use super::confined::{Confinement, Watch};
 use super::policy::Permit;
 use crate::identity::Live;
-use crate::ids::{CredentialId, InvocationId};
+use crate::ids::{CredentialId, InvocationId, ProviderName};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,7 @@ struct Place {
     /// The rights to use a credential. None holds the credential itself.
     held: HashMap<CredentialId, Permit>,
     refused: u32,
+    confinement: Confinement,
 }
 
 /// Keeps an invocation seated. Dropping it ends the workload access token and forgets every credential handle.
@@ -44,7 +46,8 @@ impl Seats {
     }
 
     pub(super) fn take(self: &Arc<Self>, invocation: InvocationId, return_url: Option<String>, live: Live) -> Seat {
-        self.lock().insert(invocation, Place { return_url, held: HashMap::new(), refused: 0 });
+        let place = Place { return_url, held: HashMap::new(), refused: 0, confinement: Confinement::none() };
+        self.lock().insert(invocation, place);
         Seat { seats: self.clone(), invocation, _live: live }
     }
 
@@ -69,6 +72,21 @@ impl Seats {
         if let Some(place) = self.lock().get_mut(&invocation) {
             place.held.remove(&id);
         }
+    }
+
+    /// Confines the invocation to this provider, or refuses where it is confined to another: before anything leaves.
+    pub(super) fn confine(&self, invocation: InvocationId, to: &ProviderName) -> Result<(), Refusal> {
+        self.lock().get(&invocation).ok_or(Refusal::NotBound)?.confinement.confine(to)
+    }
+
+    /// Refuses what the invocation is confined away from by now.
+    pub(super) fn admits(&self, invocation: InvocationId, provider: &ProviderName) -> Result<(), Refusal> {
+        self.lock().get(&invocation).ok_or(Refusal::NotBound)?.confinement.admits(provider)
+    }
+
+    /// What tells when the invocation is confined.
+    pub(super) fn confined(&self, invocation: InvocationId) -> Result<Watch, Refusal> {
+        Ok(self.lock().get(&invocation).ok_or(Refusal::NotBound)?.confinement.watch())
     }
 
     /// Whether this invocation is still listened to.

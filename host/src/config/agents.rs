@@ -22,6 +22,7 @@ pub(super) fn authorizers(tables: &Named<file::Agent>) -> impl Iterator<Item = &
 pub(super) fn convert(
     context: &Context<'_>,
     tables: Named<file::Agent>,
+    confine: bool,
     known: &Known,
     authorizers: &Authorizers,
     problems: &mut Problems<'_>,
@@ -38,6 +39,7 @@ pub(super) fn convert(
             claims: table.claims,
             egress: table.egress.iter().filter_map(|text| origin(context, text, problems)).collect(),
             reveal: table.reveal,
+            confine: table.confine.unwrap_or(confine),
             trusts_user_ids: table.trust_user_ids,
             ..Terms::default()
         };

@@ -28,6 +28,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sessions: Sessions,
     #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
     pub(super) network: Network,
     pub(super) sign_in: Option<At<SignIn>>,
     #[serde(default)]
@@ -150,6 +152,17 @@ pub(super) enum Compile {
 pub(super) struct Sessions {
     pub(super) idle_timeout: Option<At<Span>>,
     pub(super) max_lifetime: Option<At<Span>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    #[serde(default)]
+    pub(super) confine: bool,
+    pub(super) caller_invocations: Option<At<Count>>,
+    pub(super) agent_invocations: Option<At<Count>>,
+    pub(super) caller_rate: Option<Count>,
+    pub(super) agent_rate: Option<Count>,
 }
 
 #[derive(Deserialize, Default)]
@@ -295,6 +308,7 @@ pub(super) struct Agent {
     pub(super) reveal: bool,
     #[serde(default)]
     pub(super) trust_user_ids: bool,
+    pub(super) confine: Option<bool>,
     #[serde(default)]
     pub(super) inbound_headers: Vec<At<String>>,
     #[serde(default)]

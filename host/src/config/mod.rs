@@ -12,6 +12,7 @@ mod file;
 pub mod fuzzing;
 mod hosting;
 mod keys;
+mod limits;
 mod operators;
 mod problems;
 mod providers;
@@ -20,6 +21,7 @@ mod secrets;
 mod sessions;
 mod workloads;
 
+pub use limits::Limits;
 pub use problems::{ConfigError, Problem};
 pub use sessions::SessionLimits;
 pub use workloads::{NoAuthorizer, WorkloadSettings, Workloads};
@@ -92,6 +94,8 @@ pub struct Settings {
     pub default_authorizer: Option<Arc<Authorizer>>,
     /// How long a caller's session with an agent lives.
     pub sessions: SessionLimits,
+    /// What one caller or one agent may take of the host.
+    pub limits: Limits,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
     /// How long a response may wait for its reader before it is cut off; 30 s unless set.
@@ -236,7 +240,8 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let authorizers = authorizers::convert(&context, file.authorizers, &issuers, problems);
     let let_in = agents::authorizers(&file.agents).chain(file.workloads.authorizers()).cloned().collect::<Vec<_>>();
     let operators = operators::convert(file.operators, &authorizers, &let_in, problems);
-    let agents = agents::convert(&context, file.agents, &providers, &authorizers, problems);
+    let limits = limits::convert(&file.limits, engine.max_instances, problems);
+    let agents = agents::convert(&context, file.agents, limits.confine, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let sessions = sessions::convert(&file.sessions, problems);
     let hosting = hosting?;
@@ -264,6 +269,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         operators,
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         sessions,
+        limits,
         max_body_bytes: hosting.max_body_bytes,
         send_timeout: hosting.send_timeout,
     })

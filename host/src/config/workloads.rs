@@ -109,6 +109,7 @@ impl Settings {
         Configured {
             agents: agents.collect(),
             workloads: patterns.map(|(pattern, of)| (pattern.clone(), of.terms.clone())).collect(),
+            confine: self.limits.confine,
         }
     }
 

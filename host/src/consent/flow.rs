@@ -13,7 +13,7 @@ use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, P
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::{Vault, Wanted, client_of};
+use crate::vault::{Vault, Wanted, asked_about};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -179,7 +179,7 @@ impl Consents {
             user,
             session: binding.session().clone(),
             provider: provider.name.clone(),
-            client: client_of(provider),
+            client: asked_about(provider),
             scopes: question.wanted.scopes.clone(),
             resources: question.wanted.resources().to_vec(),
             return_url: question.return_url.map(str::to_owned),
@@ -346,7 +346,7 @@ impl Parts {
     pub(super) fn provider(&self, session: &ConsentSession) -> Result<Arc<Provider>, ConsentError> {
         let name = &session.provider;
         let provider = self.providers.oauth2(name).ok_or_else(|| ConsentError::NoProvider(name.clone()))?;
-        match client_of(&provider) == session.client {
+        match asked_about(&provider) == session.client {
             true => Ok(provider),
             false => Err(ConsentError::AnotherProvider(name.clone())),
         }

@@ -24,6 +24,8 @@ pub struct Terms {
     pub egress: Vec<String>,
     /// Whether it may turn credentials into bytes.
     pub reveal: bool,
+    /// Whether an invocation that used a credential of one provider reaches that provider's hosts alone from then on.
+    pub confine: bool,
     /// Whether its word is taken for who its user is (AgentCore's user-id mint). Only for a workload that runs elsewhere.
     pub trusts_user_ids: bool,
     /// Where a browser may be sent after a consent, besides what its own entry says.
@@ -72,6 +74,7 @@ impl Terms {
         add(&mut self.return_urls, &other.return_urls);
         self.any_provider |= other.any_provider;
         self.reveal |= other.reveal;
+        self.confine |= other.confine;
         self.trusts_user_ids |= other.trusts_user_ids;
         self
     }
@@ -127,11 +130,13 @@ pub struct Configured {
     /// `[workloads."PATTERN"]`, for workloads that run elsewhere alone: a pattern that is wide on purpose must not open
     /// anything to a component that somebody deploys under a name that matches.
     pub workloads: Patterns<Arc<Terms>>,
+    /// Whether agents are confined of which `[agents.NAME]` says nothing.
+    pub confine: bool,
 }
 
 impl From<HashMap<AgentName, Arc<Terms>>> for Configured {
     fn from(agents: HashMap<AgentName, Arc<Terms>>) -> Self {
-        Self { agents, workloads: Patterns::default() }
+        Self { agents, ..Self::default() }
     }
 }
 
@@ -143,7 +148,7 @@ impl Configured {
         if let (Some(terms), None, true) = (by_name, by_pattern, bound.is_empty()) {
             return terms.clone();
         }
-        let mut terms = Terms::default();
+        let mut terms = Terms { confine: self.confine && by_name.is_none(), ..Terms::default() };
         for more in by_name.into_iter().chain(by_pattern) {
             terms = terms.with(more);
         }
@@ -292,6 +297,7 @@ mod tests {
         let configured = Configured {
             agents: HashMap::from([(name("batch-1"), Arc::new(of_name.clone()))]),
             workloads: std::iter::once(("batch-*".parse().unwrap(), Arc::new(of_pattern))).collect(),
+            confine: false,
         };
         let all = configured.terms(&name("batch-1"), true, &[bound("slack", &["d"]), bound("weather", &[])]);
         assert_eq!(

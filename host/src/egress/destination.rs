@@ -90,6 +90,12 @@ impl Destination {
             && self.allows_path(uri.path())
     }
 
+    /// Whether all that this one allows is allowed by `other`.
+    fn within(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+            && (other.prefix.is_empty() || other.allows_path(&self.prefix))
+    }
+
     fn allows_path(&self, path: &str) -> bool {
         if self.prefix.is_empty() {
             return path.starts_with('/');
@@ -126,6 +132,16 @@ impl Destinations {
     /// In the order they were named.
     pub fn iter(&self) -> impl Iterator<Item = &Destination> {
         self.0.iter()
+    }
+
+    /// Whether all that these allow is allowed by `others`.
+    pub fn within(&self, others: &Self) -> bool {
+        self.0.iter().all(|one| others.0.iter().any(|other| one.within(other)))
+    }
+
+    /// As text, one after the other: no destination holds a space.
+    pub fn joined(&self) -> String {
+        self.0.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether there is none.

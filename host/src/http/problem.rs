@@ -376,10 +376,18 @@ impl From<OperationError> for Problem {
             OperationError::Component(error) => Self::component(&error),
             OperationError::NotRunnable(error) => Self::component_unavailable(&error),
             OperationError::TooLarge(max) => Self::too_large(max),
+            OperationError::Throttled { message, retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", "there were too many of these", message)
+                    .retry(retry_after)
+            }
             error => match error.class() {
                 Class::Invalid | Class::NotOffered => Self::bad_request(detail),
                 Class::Denied => Self::new(StatusCode::FORBIDDEN, "denied", "this is not allowed", detail),
                 Class::NotFound => Self::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here", detail),
+                Class::Throttled => {
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", "there were too many of these", detail)
+                        .retry(1)
+                }
                 Class::Conflict | Class::Quota => {
                     Self::new(StatusCode::CONFLICT, "conflict", "this stands against something that is there", detail)
                 }
@@ -491,6 +499,7 @@ mod tests {
             (Problem::from(VaultError::Missing), 404),
             (Problem::from(Unwritable("the disk is full".into())), 503),
             (Problem::too_large(9), 413),
+            (Problem::from(OperationError::Throttled { message: "too many".into(), retry_after: 1 }), 429),
             (Problem::from(&LoadError::CoreModule), 422),
         ] {
             assert_eq!(problem.status.as_u16(), status, "{problem:?}");

@@ -90,7 +90,7 @@ impl Operations {
         Ok(self.one(&identity))
     }
 
-    /// Lets an agent not be called: its invocations that run are refused every credential from now on.
+    /// Lets an agent not be called: what runs of it is stopped at once.
     ///
     /// # Errors
     /// [`OperationError`]; nothing changed then.
@@ -182,6 +182,7 @@ impl Operations {
         let deed = async {
             let identity = self.host.directory.set_state(name, state).await?;
             if state == State::Suspended {
+                self.sessions.stop_agent(name);
                 self.host.vault.forget_minted(&GrantFilter { agent: Some(name.clone()), ..GrantFilter::default() });
             }
             Ok(identity)

@@ -1,6 +1,7 @@
 //! A guest's response on its way to the caller.
 
-use super::sessions::Place;
+use super::quota::Share;
+use super::sessions::{Place, Stopped};
 use crate::audit::{Attempt, Outcome};
 use crate::broker::{Body, BodyError, Seat};
 use bytes::Bytes;
@@ -30,28 +31,24 @@ impl Overflow {
 }
 
 /// A guest's body. Closes the attempt when it ends or when nobody reads on, and keeps the invocation seated until then.
-/// It breaks off when its session is stopped.
+/// It breaks off when its session is stopped, or its agent may not run any more.
 pub(super) struct Closing {
     inner: Body,
     /// None once it is closed.
-    open: Option<(Attempt, Seat, Place)>,
-    stopped: BoxFuture<'static, ()>,
+    open: Option<(Attempt, Held)>,
+    stopped: BoxFuture<'static, Stopped>,
     status: StatusCode,
     /// The answer to `HEAD` has a body that nobody reads.
     unread: bool,
 }
 
+/// What an invocation holds until its response has ended.
+type Held = (Seat, Place, Share);
+
 impl Closing {
-    pub(super) fn new(
-        inner: Body,
-        attempt: Attempt,
-        seat: Seat,
-        place: Place,
-        status: StatusCode,
-        unread: bool,
-    ) -> Self {
-        let stopped = Box::pin(place.stopped());
-        let mut closing = Self { inner, open: Some((attempt, seat, place)), stopped, status, unread };
+    pub(super) fn new(inner: Body, attempt: Attempt, held: Held, status: StatusCode, unread: bool) -> Self {
+        let stopped = Box::pin(held.1.stopped());
+        let mut closing = Self { inner, open: Some((attempt, held)), stopped, status, unread };
         closing.close_if_over();
         closing
     }
@@ -68,7 +65,7 @@ impl Closing {
     }
 
     fn close(&mut self, outcome: impl FnOnce() -> Outcome) {
-        if let Some((attempt, _seat, _place)) = self.open.take() {
+        if let Some((attempt, _held)) = self.open.take() {
             attempt.close(outcome());
         }
     }
@@ -80,11 +77,13 @@ impl http_body::Body for Closing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // Only while it is open: a future that has ended is not asked again.
-        if self.open.is_some() && self.stopped.as_mut().poll(cx).is_ready() {
-            self.close(|| Outcome::failed(STOPPED));
+        if self.open.is_some()
+            && let Poll::Ready(why) = self.stopped.as_mut().poll(cx)
+        {
+            self.close(|| Outcome::failed(why.to_string()));
             // Dropping the body stops its guest.
             self.inner = Body::default();
-            return Poll::Ready(Some(Err(BodyError(STOPPED.to_owned()))));
+            return Poll::Ready(Some(Err(BodyError(why.to_string()))));
         }
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         match &frame {
@@ -113,6 +112,3 @@ impl Drop for Closing {
         }
     }
 }
-
-/// As it stands in the audit trail, and in the log of whoever reads the body.
-pub(super) const STOPPED: &str = "the session was stopped";

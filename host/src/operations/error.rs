@@ -36,6 +36,14 @@ pub enum OperationError {
     /// There are as many as there may be.
     #[error("{0}")]
     Quota(String),
+    /// The caller, or the agent that it calls, has what is its share of this host.
+    #[error("{message}")]
+    Throttled {
+        /// Which limit.
+        message: String,
+        /// In how many seconds it is worth another try.
+        retry_after: u32,
+    },
     /// This host has no such thing.
     #[error("{0}")]
     NotOffered(String),
@@ -108,6 +116,8 @@ pub enum Class {
     Conflict,
     /// There are as many as there may be.
     Quota,
+    /// The caller asks for more than its share, or an agent is called so much.
+    Throttled,
     /// The host has no such thing.
     NotOffered,
     /// An agent that runs here failed.
@@ -138,6 +148,7 @@ impl OperationError {
             Self::NotFound(_) => Class::NotFound,
             Self::Conflict(_) => Class::Conflict,
             Self::Quota(_) => Class::Quota,
+            Self::Throttled { .. } => Class::Throttled,
             Self::NotOffered(_) => Class::NotOffered,
             Self::Component(ComponentError::Load(_)) => Class::Invalid,
             Self::Unavailable(_) | Self::Component(_) | Self::NotRunnable(_) | Self::Unwritable(_) => {

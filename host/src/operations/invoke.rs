@@ -1,12 +1,14 @@
 //! One call of an agent that runs here, in a straight line; for whoever may call it is decided before.
 
-use super::closing::{Closing, Overflow, STOPPED};
+use super::closing::{Closing, Overflow};
+use super::quota::Taker;
+use super::sessions::Stopped;
 use super::{OperationError, Operations};
 use crate::audit::{Action, Actor, Outcome, codes};
 use crate::broker::Body;
 use crate::directory::RegisteredAgent;
 use crate::identity::{Binding, User};
-use crate::ids::{InvocationId, SessionId};
+use crate::ids::{AgentName, InvocationId, SessionId};
 use http::Method;
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
@@ -49,6 +51,12 @@ impl Operations {
         let Invocation { agent, user, session, return_url, request, overflow, caller } = invocation;
         let max = host.settings.max_body_bytes;
         let name = agent.name().clone();
+        // First of all: who asks for more than a share costs nobody else anything, the trail included.
+        let share = self.quotas.take(Taker::calling(user.as_ref(), &caller), &name).inspect_err(|error| {
+            let user = user.as_ref().map(|user| user.id().clone());
+            let actor = self.about(Actor { user, ..caller.clone() }, &name);
+            self.note_refused(actor, Action::new(codes::INVOKE, name.as_str()), &error.to_string());
+        })?;
         let gone = || OperationError::NotFound(format!("agent `{name}` has nothing deployed here"));
         let ready = host.ready(agent.digest().ok_or_else(gone)?).await.map_err(OperationError::NotRunnable)?;
 
@@ -62,14 +70,23 @@ impl Operations {
                 return Err(error);
             }
         };
+        // Once more, now that whoever suspends it finds this invocation to stop: it could have slipped between.
+        if host.directory.current_terms(binding.agent()).is_err() {
+            let error = stopped_agent(&name);
+            host.trail.note_for(&binding, action, error.outcome())?;
+            return Err(error);
+        }
         let attempt = host.trail.open_called(&caller, &binding, action)?;
         let (guest, seat) = host.desk.seat(&binding, return_url);
         let unread = request.method() == Method::HEAD;
         let invoked = tokio::select! {
             invoked = host.run(&ready, guest, self.broker.clone(), request) => invoked,
-            () = place.stopped() => {
-                attempt.close(Outcome::failed(STOPPED));
-                return Err(OperationError::Conflict(format!("{STOPPED} while the agent ran; begin another")));
+            why = place.stopped() => {
+                attempt.close(Outcome::failed(why.to_string()));
+                return Err(match why {
+                    Stopped::Session => OperationError::Conflict(format!("{why} while the agent ran; begin another")),
+                    Stopped::Agent => stopped_agent(&name),
+                });
             }
         };
         let response = match invoked {
@@ -85,9 +102,16 @@ impl Operations {
         };
         let (session, invocation) = (binding.session().clone(), binding.invocation());
         let status = response.status();
-        let response = response.map(|body| Closing::new(body, attempt, seat, place, status, unread).boxed_unsync());
+        let response =
+            response.map(|body| Closing::new(body, attempt, (seat, place, share), status, unread).boxed_unsync());
         Ok(Invoked { response, session, invocation })
     }
+}
+
+fn stopped_agent(name: &AgentName) -> OperationError {
+    OperationError::Denied(format!(
+        "agent `{name}` was suspended or deleted while it was called; its operator can tell"
+    ))
 }
 
 /// As it stands in the audit trail: without the query, and not endless.

@@ -14,6 +14,7 @@ mod keys;
 mod mints;
 mod paging;
 mod providers;
+mod quota;
 mod resource_tokens;
 mod runtime;
 mod sessions;
@@ -42,6 +43,7 @@ use crate::audit::{Action, Actor, Allowance, Outcome, codes};
 use crate::broker::Broker;
 use crate::ids::AgentName;
 use crate::wiring::Host;
+use quota::Quotas;
 use sessions::Sessions;
 use std::sync::Arc;
 
@@ -54,6 +56,7 @@ pub struct Operations {
     host: Arc<Host>,
     broker: Arc<dyn Broker>,
     sessions: Arc<Sessions>,
+    quotas: Arc<Quotas>,
     refusals: Allowance,
 }
 
@@ -61,9 +64,10 @@ impl Operations {
     /// Over the rooms of this host.
     pub fn new(host: Arc<Host>) -> Arc<Self> {
         let sessions = Sessions::new(host.settings.sessions, host.clock.clone());
+        let quotas = Quotas::new(host.settings.limits, host.clock.clone());
         let broker = Arc::new(host.desk.clone());
         let refusals = Allowance::new(REFUSALS.0, REFUSALS.1, host.clock.clone());
-        Arc::new(Self { broker, host, sessions, refusals })
+        Arc::new(Self { broker, host, sessions, quotas, refusals })
     }
 
     /// The host whose operations these are.

@@ -36,7 +36,7 @@ struct Session {
     owner: Option<UserId>,
     begun_at: Steady,
     used_at: Steady,
-    running: HashMap<InvocationId, watch::Sender<bool>>,
+    running: HashMap<InvocationId, watch::Sender<Option<Stopped>>>,
 }
 
 /// An invocation's place in its session. Dropping it gives the place up.
@@ -44,16 +44,37 @@ pub(super) struct Place {
     sessions: Arc<Sessions>,
     key: Key,
     invocation: InvocationId,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Option<Stopped>>,
+}
+
+/// Why an invocation was stopped while it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Its session was.
+    Session,
+    /// Its agent may not run any more: it was suspended, or is being deleted.
+    Agent,
+}
+
+/// As it stands in the audit trail, and in the log of whoever reads the body.
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Session => "the session was stopped",
+            Self::Agent => "the agent was suspended or deleted",
+        })
+    }
 }
 
 impl Place {
-    /// Resolves when the session is stopped; never otherwise.
-    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Resolves when the invocation is stopped; never otherwise.
+    pub(super) fn stopped(&self) -> impl Future<Output = Stopped> + Send + 'static {
         let mut stopped = self.stopped.clone();
         async move {
-            if stopped.wait_for(|stopped| *stopped).await.is_err() {
-                std::future::pending::<()>().await;
+            let why = stopped.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+            match why {
+                Some(why) => why,
+                None => std::future::pending().await,
             }
         }
     }
@@ -105,7 +126,7 @@ impl Sessions {
                 "this session has lived as long as a session may; begin another".into(),
             ));
         }
-        let (sender, stopped) = watch::channel(false);
+        let (sender, stopped) = watch::channel(None);
         session.used_at = now;
         session.running.insert(invocation, sender);
         Ok(Place { sessions: self.clone(), key, invocation, stopped })
@@ -127,9 +148,18 @@ impl Sessions {
         let session = table.sessions.remove(&key)?;
         for stop in session.running.values() {
             // Whoever ran may have ended meanwhile.
-            let _ended = stop.send(true);
+            let _ended = stop.send(Some(Stopped::Session));
         }
         Some(session.running.len())
+    }
+
+    /// Stops what runs of an agent, in every session. Gives how many ran.
+    pub(super) fn stop_agent(&self, agent: &AgentName) -> usize {
+        let table = self.lock();
+        let of_agent = table.sessions.iter().filter(|((name, _), _)| name == agent);
+        let running = of_agent.flat_map(|(_, session)| session.running.values());
+        // Whoever ran may have ended meanwhile.
+        running.filter(|stop| stop.send(Some(Stopped::Agent)).is_ok()).count()
     }
 
     fn over(&self, session: &Session, now: Steady) -> bool {
@@ -231,6 +261,21 @@ mod tests {
         }
         assert!(enter(&sessions, "calendar", Some(&mallory)).is_ok());
         drop(places);
+    }
+
+    #[test]
+    fn what_runs_of_an_agent_stops_with_it_whoever_it_serves() {
+        let (sessions, _clock) = sessions();
+        let place = |agent: &str, user: &UserId| {
+            let id = SessionId::random();
+            sessions.enter(&agent.parse().unwrap(), &id, Some(user), InvocationId::random()).ok().unwrap()
+        };
+        let stopped = |place: &Place| futures_util::FutureExt::now_or_never(Box::pin(place.stopped()));
+        let (alices, bobs) = (place("calendar", &user("alice")), place("calendar", &user("bob")));
+        let anothers = place("another", &user("alice"));
+        assert_eq!(sessions.stop_agent(&"calendar".parse().unwrap()), 2);
+        assert_eq!((stopped(&alices), stopped(&bobs)), (Some(Stopped::Agent), Some(Stopped::Agent)));
+        assert_eq!(stopped(&anothers), None);
     }
 
     #[test]

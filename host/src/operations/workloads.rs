@@ -113,6 +113,7 @@ impl Operations {
         let actor = self.about(permitted.actor(), name);
         let deed = async {
             let retired = retire.await?;
+            self.sessions.stop_agent(name);
             let tokens = self.host.issued.revoke_workload(name);
             self.host.vault.forget_minted(&of_workload(name));
             let grants = self.host.vault.revoke_where(&of_workload(name), &permitted.actor()).await?.len();

@@ -52,6 +52,7 @@ pub(super) fn grant(agent: &str, who: &str, asked: &[&str]) -> GrantRow {
         client: "attache at https://oauth2.googleapis.com/token".into(),
         asked: Scopes::parse(asked.iter().copied()).unwrap(),
         resources: Vec::new(),
+        destinations: "https://www.googleapis.com/calendar/".into(),
         granted: Scopes::default(),
         created_at: at(1),
         updated_at: at(2),

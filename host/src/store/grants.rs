@@ -26,11 +26,11 @@ impl Rows for Store {
             let written = self.writer.write(move |connection| {
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :client, :asked, :resources,
-                         :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed)
+                         :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed, :destinations)
                      ON CONFLICT (workload, issuer, subject, provider, client, asked, resources) DO UPDATE SET id = :id,
                          granted = :granted, created_at = :created_at, updated_at = :updated_at,
                          expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
-                         sealed = :sealed",
+                         sealed = :sealed, destinations = :destinations",
                 )?;
                 with_columns(&row, &[], |columns| statement.execute(columns)).map(|_| ())
             });
@@ -48,7 +48,7 @@ impl Rows for Store {
                          sealed = :sealed
                      WHERE id = :id AND generation = :from AND workload = :workload AND issuer = :issuer
                          AND subject = :subject AND provider = :provider AND client = :client AND asked = :asked
-                         AND resources = :resources",
+                         AND resources = :resources AND destinations = :destinations",
                 )?;
                 with_columns(&row, &[(":from", &number(from))], |columns| statement.execute(columns)).map(|n| n == 1)
             });
@@ -94,7 +94,7 @@ impl Rows for Store {
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_revocation VALUES (:pending, :attempts, :next_at, :id, :workload, :issuer,
                          :subject, :provider, :client, :asked, :resources, :granted, :created_at, :updated_at, :expires_at,
-                         :generation, :renewing_since, :sealed)",
+                         :generation, :renewing_since, :sealed, :destinations)",
                 )?;
                 let more: [(&str, &dyn ToSql); 3] = [
                     (":pending", &pending.grant.bytes()),
@@ -155,6 +155,7 @@ fn with_columns<T>(row: &GrantRow, more: &[(&str, &dyn ToSql)], run: impl FnOnce
         ":id": id, ":workload": row.workload, ":issuer": issuer, ":subject": subject, ":provider": provider,
         ":client": row.client, ":asked": asked, ":resources": resources, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
         ":expires_at": expires_at, ":generation": generation, ":renewing_since": renewing_since, ":sealed": row.sealed,
+        ":destinations": row.destinations,
     };
     run(&[columns, more].concat())
 }
@@ -168,6 +169,7 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         client: row.get("client")?,
         asked: scopes(row, "asked")?,
         resources: words(row, "resources")?,
+        destinations: row.get("destinations")?,
         granted: scopes(row, "granted")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

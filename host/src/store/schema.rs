@@ -266,6 +266,14 @@ const MIGRATIONS: &[&str] = &["
         sealed   BLOB NOT NULL,
         PRIMARY KEY (issuer, metadata)
     ) STRICT;
+", "
+    -- A grant is for the hosts of which its user was told. Rows of before say none and were sealed without, so they do not open:
+    -- they go, and their users are asked again. So do questions that are open.
+    DELETE FROM vault_grant;
+    DELETE FROM vault_revocation;
+    DELETE FROM consent_session;
+    ALTER TABLE vault_grant ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
+    ALTER TABLE vault_revocation ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

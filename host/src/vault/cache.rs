@@ -3,6 +3,7 @@
 use super::grants::GrantFilter;
 use super::key::{Held, Place};
 use super::wanted::Wanted;
+use crate::egress::Destinations;
 use crate::ids::{GrantId, Scopes, UserId};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -27,15 +28,18 @@ pub(super) enum Found {
 }
 
 impl Cache {
-    /// The grant for just these resources that covers these scopes and is for no more than may be used: of several the one with the fewest scopes (least privilege), and of those
+    /// The grant for just these resources that covers these scopes, is for no more than may be used, and whose user was told of
+    /// all places where its tokens may be sent `now`: of several the one with the fewest scopes (least privilege), and of those
     /// the newest.
-    pub(super) fn covering(&self, place: &Place, wanted: &Wanted) -> Found {
+    pub(super) fn covering(&self, place: &Place, wanted: &Wanted, now: &Destinations) -> Found {
         let rows = self.read();
         let Some(held) = rows.places.get(place) else { return Found::Missing };
         let mut best: Option<&Arc<Held>> = None;
         let mut short = None;
         let (scopes, resources) = (&wanted.scopes, wanted.resources());
-        for one in held.iter().filter(|one| one.row.resources == resources && wanted.admits(&one.row.asked)) {
+        let fits =
+            |one: &&Arc<Held>| one.row.resources == resources && wanted.admits(&one.row.asked) && one.told_of(now);
+        for one in held.iter().filter(fits) {
             if one.usable.covers(scopes) {
                 let rank = |held: &Held| (held.usable.iter().count(), std::cmp::Reverse(held.row.updated_at));
                 if best.is_none_or(|best| rank(one) < rank(best)) {

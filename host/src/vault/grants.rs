@@ -263,7 +263,7 @@ impl Vault {
     /// Whether the bound agent has what it wants of the bound user at this provider. From memory; never waits.
     pub fn status(&self, binding: &Binding, provider: &Provider, wanted: &Wanted) -> GrantStatus {
         let Some(key) = VaultKey::of(&self.parts.account, binding, provider) else { return GrantStatus::Missing };
-        match self.parts.cache.covering(key.place(), wanted) {
+        match self.parts.cache.covering(key.place(), wanted, &provider.destinations) {
             Found::Covered(held) => {
                 GrantStatus::Granted { scopes: held.usable.clone(), expires_at: held.row.expires_at }
             }
@@ -295,7 +295,7 @@ impl Vault {
         // After every wait the grant is looked up anew, so that none is released that was revoked meanwhile. Each round
         // renews, removes or finds changed one grant; users have few.
         for _ in 0..16 {
-            let held = match parts.cache.covering(key.place(), wanted) {
+            let held = match parts.cache.covering(key.place(), wanted, &provider.destinations) {
                 Found::Covered(held) => held,
                 Found::Short(missing) => return Err(VaultError::Short(missing)),
                 Found::Missing => return Err(none),
@@ -355,6 +355,7 @@ impl Vault {
             granted: tokens.scopes.clone().unwrap_or_else(|| asked.scopes.clone()),
             asked: asked.scopes.clone(),
             resources: asked.resources().to_vec(),
+            destinations: provider.destinations.joined(),
             created_at: now,
             updated_at: now,
             expires_at: tokens.expires_in.map(|lifetime| now.plus(lifetime)),

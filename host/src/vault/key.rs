@@ -7,6 +7,7 @@
 
 use super::tokens::Tokens;
 use super::{GrantRow, PendingRevocation};
+use crate::egress::Destinations;
 use crate::identity::Binding;
 use crate::ids::{Account, ProviderName, Scopes, UserId};
 use crate::oauth::{Endpoints, Provider};
@@ -89,6 +90,12 @@ pub fn client_of(provider: &Provider) -> String {
     format!("{} at {at}", provider.client_id)
 }
 
+/// A provider as a question to a user is about it: [`client_of`], and where its tokens go. A question that was asked about
+/// other hosts is another question.
+pub fn asked_about(provider: &Provider) -> String {
+    format!("{} for {}", client_of(provider), provider.destinations.joined())
+}
+
 /// A row in memory, still sealed, with what is computed from it once.
 pub(super) struct Held {
     pub(super) row: GrantRow,
@@ -98,6 +105,13 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Whether the user was told of every place to which a token of this provider may be sent now. Where the operator added one
+    /// since, they are asked anew; where one was taken away, they need not be.
+    pub(super) fn told_of(&self, now: &Destinations) -> bool {
+        self.row.destinations == now.joined()
+            || Destinations::parse(self.row.destinations.split_whitespace()).is_ok_and(|told| now.within(&told))
+    }
+
     pub(super) fn new(row: GrantRow) -> Self {
         let facts = facts_of(&row);
         Self::with(row, facts)
@@ -116,7 +130,7 @@ impl Held {
 }
 
 /// Names the form of the associated data; changes when anything below does.
-const SCHEMA: &[u8] = b"attache vault 2";
+const SCHEMA: &[u8] = b"attache vault 3";
 /// The kind of row, so that another kind sealed under the same place can never pass for one.
 const KIND: &[u8] = b"oauth2 grant";
 
@@ -128,6 +142,7 @@ fn facts_of(row: &GrantRow) -> Vec<u8> {
     push_part(&mut facts, &row.generation.to_be_bytes());
     push_part(&mut facts, row.asked.joined().as_bytes());
     push_part(&mut facts, row.resources.join(" ").as_bytes());
+    push_part(&mut facts, row.destinations.as_bytes());
     push_part(&mut facts, row.granted.joined().as_bytes());
     push_part(&mut facts, &row.created_at.millis().to_be_bytes());
     push_part(&mut facts, &row.updated_at.millis().to_be_bytes());

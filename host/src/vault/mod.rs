@@ -14,7 +14,7 @@ mod tokens;
 mod wanted;
 
 pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError, VaultParts};
-pub use key::{VaultKey, client_of};
+pub use key::{VaultKey, asked_about, client_of};
 pub use minted::{Mint, MintedFacts};
 pub use wanted::Wanted;
 
@@ -39,6 +39,8 @@ pub struct GrantRow {
     pub asked: Scopes,
     /// For which resources it was asked (RFC 8707), sorted: part of the key.
     pub resources: Vec<String>,
+    /// Where the user read that the tokens may be sent, joined by spaces; sealed, and asked at every use.
+    pub destinations: String,
     /// What the provider granted.
     pub granted: Scopes,
     /// When the user agreed.

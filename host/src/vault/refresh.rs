@@ -376,6 +376,7 @@ mod tests {
             client: "attache at https://calendar.test/token".into(),
             asked: Scopes::default(),
             resources: Vec::new(),
+            destinations: String::new(),
             granted: Scopes::default(),
             created_at: at,
             updated_at: at,

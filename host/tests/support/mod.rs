@@ -57,7 +57,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Agents `calendar` and `rogue`, a workload `elsewhere`, and one third party under many names: [`PROVIDERS`].
+    /// Agents `calendar`, `rogue` and `confined`, which is like `calendar` and confined to the provider that it uses first, a workload `elsewhere`, and one third party under many names: [`PROVIDERS`].
     pub async fn new() -> Self {
         let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
         let folder = tempfile::tempdir().unwrap();
@@ -69,13 +69,17 @@ impl Bench {
         let bound =
             |name: &str| BoundProvider { provider: ProviderName::parse(name).unwrap(), scopes: scopes("read write") };
         let terms = Terms { providers: PROVIDERS.map(bound).into(), reveal: true, ..Terms::default() };
-        let terms = HashMap::from(
+        let saas = ThirdParty::start().await;
+        let mut terms = HashMap::from(
             ["calendar", "elsewhere"].map(|name| (AgentName::parse(name).unwrap(), Arc::new(terms.clone()))),
         );
+        let calendar = terms[&AgentName::parse("calendar").unwrap()].clone();
+        let confined = Terms { confine: true, egress: vec![saas.url.clone()], ..Terms::clone(&calendar) };
+        terms.insert(AgentName::parse("confined").unwrap(), Arc::new(confined));
         let directory = Directory::load(Arc::new(MemoryEntries::default()), trust_domain, terms.into(), clock.clone())
             .await
             .unwrap();
-        for name in ["calendar", "rogue"] {
+        for name in ["calendar", "rogue", "confined"] {
             let deployment = Deployment {
                 name: AgentName::parse(name).unwrap(),
                 digest: Digest::of(name.as_bytes()),
@@ -86,7 +90,6 @@ impl Bench {
             directory.deploy(deployment).await.ok().unwrap();
         }
         directory.create(elsewhere()).await.ok().unwrap();
-        let saas = ThirdParty::start().await;
         let key = folder.path().join("weather.key");
         std::fs::write(&key, "the-first-weather-key").unwrap();
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

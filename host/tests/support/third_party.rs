@@ -48,6 +48,8 @@ pub struct Behaviour {
     pub revoked: Mutex<Vec<(String, String)>>,
     /// What the `authorization` header said at the API.
     pub calls: Mutex<Vec<String>>,
+    /// What arrived outside the API, whole or not.
+    pub elsewhere: Mutex<Vec<u8>>,
     /// The keys of the proofs that came with token requests and calls (RFC 9449), in their order.
     pub proofs: Mutex<Vec<String>>,
     /// What the `x-weather-key` header said there.
@@ -73,6 +75,7 @@ impl ThirdParty {
             expires_in: Mutex::new(Some(json!(3600))),
             revoked: Mutex::default(),
             calls: Mutex::default(),
+            elsewhere: Mutex::default(),
             keys: Mutex::default(),
             proofs: Mutex::default(),
             live: Mutex::default(),
@@ -85,6 +88,8 @@ impl ThirdParty {
             .route("/revoke", post(revoke))
             .route("/device", post(device))
             .route("/api/{*rest}", get(api))
+            .route("/api/echo", get(echo))
+            .route("/elsewhere", post(elsewhere))
             .with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, state }
@@ -236,6 +241,27 @@ async fn api(State(state): State<Arc<Behaviour>>, headers: HeaderMap) -> StatusC
         state.keys.lock().unwrap().push(key.to_str().unwrap().to_owned());
     }
     state.calls.lock().unwrap().push(said.to_owned());
+    StatusCode::OK
+}
+
+/// Repeats what it was sent: in a header at once, and in a body that comes in two pieces.
+async fn echo(headers: HeaderMap) -> axum::response::Response {
+    let said = headers["authorization"].to_str().unwrap().to_owned();
+    let (first, second) = said.split_at(said.len() - 3);
+    let pieces = [format!("you said {first}"), format!("{second}, and once more {said}")];
+    let pieces = futures_util::stream::iter(pieces.map(Ok::<_, std::convert::Infallible>));
+    let mut response = axum::response::Response::new(axum::body::Body::from_stream(pieces));
+    response.headers_mut().insert("x-you-said", said.parse().unwrap());
+    response
+}
+
+async fn elsewhere(State(state): State<Arc<Behaviour>>, mut body: axum::extract::Request) -> StatusCode {
+    use http_body_util::BodyExt as _;
+    while let Some(Ok(frame)) = body.body_mut().frame().await {
+        if let Ok(data) = frame.into_data() {
+            state.elsewhere.lock().unwrap().extend_from_slice(&data);
+        }
+    }
     StatusCode::OK
 }
 

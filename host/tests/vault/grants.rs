@@ -3,6 +3,7 @@
 use crate::support::third_party::ThirdParty;
 use crate::support::{Bench, eventually, scopes, text, tokens};
 use attache::audit::{Actor, Decision, codes};
+use attache::egress::Destinations;
 use attache::ids::Scopes;
 use attache::oauth::{Endpoints, Server};
 use attache::seal::SealError;
@@ -95,7 +96,8 @@ async fn a_column_changed_by_hand_is_noticed() {
     bench.keep(&who, "google", &scopes("read write"), few).await;
     let honest = bench.rows.rows.lock().unwrap()[0].clone();
     let later = honest.updated_at.plus(HOUR);
-    let changes: [fn(&mut GrantRow, attache::clock::Timestamp); 6] = [
+    let changes: [fn(&mut GrantRow, attache::clock::Timestamp); 7] = [
+        |row, _| row.destinations.push_str(" https://evil.example"),
         |row, _| row.granted = scopes("read write"),
         |row, _| row.asked = scopes("read"),
         |row, at| row.expires_at = Some(at.plus(HOUR)),
@@ -454,6 +456,39 @@ async fn tokens_go_to_no_other_provider_of_the_same_name() {
     bench.clock.advance(HOUR);
     assert_eq!(vault.revoke_due().await.unwrap(), 1);
     assert_eq!(bench.saas.revoked(), [("refresh_token".to_owned(), "first".to_owned())], "the one it is of is told");
+}
+
+/// What the user read on the page is where their tokens go: a host that an operator adds later is asked about.
+#[tokio::test]
+async fn a_token_goes_only_where_its_user_was_told_that_it_goes() {
+    let mut bench = Bench::new().await;
+    let who = bench.bind("calendar", "alice").await;
+    let hosts = |texts: &[&str]| Destinations::parse(texts.iter().copied()).ok().unwrap();
+    let told = hosts(&["https://api.example/calendar/", "https://more.example"]);
+    bench.replace_provider("google", |provider| provider.destinations = told.clone());
+    bench.keep(&who, "google", &scopes("read"), tokens("told", None)).await;
+    for (now, given) in [
+        (&["https://more.example", "https://api.example/calendar/"][..], true),
+        (&["https://api.example/calendar/"], true),
+        (&["https://api.example/calendar/v3/", "https://more.example/x"], true),
+        (&[], true),
+        (&["https://api.example/"], false),
+        (&["https://api.example/calendars/"], false),
+        (&["https://api.example:8443/calendar/"], false),
+        (&["https://api.example/calendar/", "https://evil.example"], false),
+        (&["https://api.example.evil/calendar/"], false),
+    ] {
+        bench.replace_provider("google", |provider| provider.destinations = hosts(now));
+        let token = bench.token(&who, "google", scopes("read")).await;
+        assert_eq!(token.is_ok(), given, "{now:?}");
+        let status = bench.vault.status(&who, &bench.provider("google"), &scopes("read").into());
+        assert_eq!(matches!(status, GrantStatus::Granted { .. }), given, "{now:?}");
+    }
+    // They agree to the wider one, and it is the grant from then on.
+    bench.replace_provider("google", |provider| provider.destinations = hosts(&["https://api.example/"]));
+    bench.keep(&who, "google", &scopes("read"), tokens("wider", None)).await;
+    assert_eq!(text(&bench.token(&who, "google", scopes("read")).await.unwrap()), "wider");
+    assert_eq!(bench.vault.grants().len(), 1);
 }
 
 #[tokio::test]

@@ -169,6 +169,13 @@ impl From<OperationError> for Fault {
             (Class::NotFound, _) => Self::new(Kind::NotFound, message),
             (Class::Conflict, _) => Self::new(Kind::Conflict, message),
             (Class::Quota, _) => Self::new(Kind::ServiceQuotaExceeded, message),
+            (Class::Throttled, error) => {
+                let retry_after = match error {
+                    OperationError::Throttled { retry_after, .. } => retry_after,
+                    _ => 1,
+                };
+                Self { retry_after: Some(retry_after), ..Self::new(Kind::Throttling, message) }
+            }
             (Class::Agent, _) => Self::new(Kind::RuntimeClient, message),
             (Class::Unavailable, error) => {
                 tracing::error!(error = %crate::audit::with_cause(&error), "an operation could not be done");
