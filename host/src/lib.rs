@@ -8,6 +8,8 @@ pub mod clock;
 pub mod ids;
 pub mod secret;
 
+pub mod vet;
+
 pub mod jose;
 
 pub mod egress;
