@@ -11,3 +11,9 @@ mod signature;
 mod world;
 
 pub use read::Unreadable;
+
+mod reach;
+mod authority;
+mod manifest;
+mod policy;
+mod rule;
