@@ -12,8 +12,6 @@ pub(super) struct Part<'a> {
     pub(super) path: String,
     pub(super) offset: usize,
     pub(super) size: usize,
-    /// How many components it is inside of.
-    pub(super) depth: usize,
     /// From its name section.
     pub(super) name: Option<&'a str>,
     /// Field, name and version of what made it, as it says of itself.

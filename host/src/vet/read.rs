@@ -188,8 +188,7 @@ impl<'a> Reading<'a> {
                 format!("{}/{kind} {number}", self.parts[parent].path)
             }
         };
-        let depth = self.open.len();
-        let part = Part { path, offset, size: 0, depth, name: None, producers: vec![], customs: vec![], body };
+        let part = Part { path, offset, size: 0, name: None, producers: vec![], customs: vec![], body };
         self.parts.push(part);
         self.open.push(index);
         Ok(())
