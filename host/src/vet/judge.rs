@@ -75,6 +75,21 @@ fn engine(case: &Case<'_>, found: &mut Findings<'_>) {
         let Mismatch { side, interface, what } = mismatch;
         found.whole("wrong-world", format!("{side} `{interface}`: {what}"));
     }
+    for part in &case.anatomy.parts {
+        let Body::Module(module) = &part.body else { continue };
+        for (is, what) in [(module.memories.len(), "memories"), (module.tables.len(), "tables")] {
+            if is > 1 {
+                let message = format!("one module defines {is} {what}, and the engine of this host takes one");
+                found.add("outside-profile", message, &part.path, Some(part.offset));
+            }
+        }
+    }
+    let (instances, memories, tables) = case.reach.made;
+    for (is, most, what) in [(instances, 64, "core instances"), (memories, 4, "memories"), (tables, 32, "tables")] {
+        if is > most {
+            found.whole("outside-profile", format!("it makes {is} {what}, and the engine of this host takes {most}"));
+        }
+    }
     if !case.reach.complete {
         found.whole("reach-incomplete", "calls were not followed to their end, which would cost too much".to_owned());
     }

@@ -28,6 +28,8 @@ pub(super) struct Reach {
     pub(super) always: BTreeSet<(String, String)>,
     /// When false, following was given up, and every import counts as reached.
     pub(super) complete: bool,
+    /// Core instances, and memories and tables of them all together.
+    pub(super) made: (usize, usize, usize),
 }
 
 impl Reach {
@@ -176,7 +178,7 @@ impl<'a> Bench<'a> {
         let file = Closure { part: 0, around: Vec::new() };
         let exports = self.component(&file, None)?;
         self.budget = MOST_FOLLOWED;
-        let mut reach = Reach { complete: true, ..Reach::default() };
+        let mut reach = Reach { complete: true, made: self.made(), ..Reach::default() };
         let always = std::mem::take(&mut self.always);
         reach.always = self.follow(always)?;
         let mut names: Vec<(&String, &Item)> = exports.iter().collect();
@@ -211,6 +213,16 @@ impl<'a> Bench<'a> {
             Item::Component(_) | Item::Module(_) | Item::Other => {}
         }
         Ok(())
+    }
+
+    fn made(&self) -> (usize, usize, usize) {
+        let modules = self.instances.iter().filter_map(|instance| match &self.parts[instance.part].body {
+            Body::Module(module) => Some(module),
+            Body::Component(_) => None,
+        });
+        modules.fold((0, 0, 0), |(instances, memories, tables), module| {
+            (instances + 1, memories + module.memories.len(), tables + module.tables.len())
+        })
     }
 
     fn spend(&mut self, steps: usize) -> Result<(), TooMuch> {

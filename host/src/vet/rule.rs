@@ -43,7 +43,7 @@ pub const RULES: &[Rule] = &[
     fixed(
         "outside-profile",
         "WebAssembly features that this host does not run",
-        "build it without that feature: for `wasm32-wasip2`, without threads, garbage collection, exceptions, 64-bit memory or WASI 0.3",
+        "build it without that feature: for `wasm32-wasip2`, without threads, garbage collection, exceptions, 64-bit memory, several memories in a module or WASI 0.3",
     ),
     fixed("wrong-world", "made for another world than this host's", "build it against `wit/` of this host's version, for the world `attache:identity/agent`"),
     fixed("unknown-import", "imports what is not known here", "remove what imports it; the host gives only what `wit/world.wit` and WASI 0.2 name"),
@@ -57,7 +57,7 @@ pub const RULES: &[Rule] = &[
     rule("toxic-secret-and-egress", Severity::Error, "can hold secrets and send them away", "do without `attache:identity/reveal`, or without `wasi:http/outgoing-handler`"),
     rule("toxic-data-and-egress", Severity::Warning, "untrusted input, private data and plain requests meet", "do without `wasi:http/outgoing-handler`, or grant it `egress` to few hosts, none of which others can read"),
     rule("unreachable-import", Severity::Note, "imports what no export can reach", "remove what imports it, so that it need not be granted"),
-    rule("reach-incomplete", Severity::Warning, "too intricate to follow", "take every import as used by every export"),
+    rule("reach-incomplete", Severity::Error, "too intricate to follow", "make it of fewer components; until then, every import counts as used by every export"),
     rule("extra-export", Severity::Note, "exports more than how an agent is invoked", "nothing: the host calls none of it"),
     rule("manifest-missing", Severity::Warning, "says nothing about what it needs", "declare it with `attache_guest::manifest!`"),
     rule("manifest-unreadable", Severity::Error, "its manifest cannot be read", "write it with `attache_guest::manifest!`"),

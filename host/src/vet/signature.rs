@@ -3,7 +3,7 @@
 
 use super::part::Step;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
     ComponentInstanceTypeId, ComponentType, ComponentValType, ResourceId,
@@ -34,7 +34,7 @@ pub(super) struct Interface {
 
 pub(super) struct Function {
     pub(super) name: String,
-    pub(super) signature: Rc<str>,
+    pub(super) signature: Arc<str>,
 }
 
 impl Interfaces {
@@ -77,7 +77,7 @@ pub(super) fn bare(name: &str) -> &str {
 struct Writer<'a> {
     types: TypesRef<'a>,
     resources: HashMap<ResourceId, String>,
-    known: HashMap<ComponentDefinedTypeId, Rc<str>>,
+    known: HashMap<ComponentDefinedTypeId, Arc<str>>,
     written: usize,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Writer<'a> {
         functions
     }
 
-    fn function(&mut self, id: ComponentFuncTypeId) -> Rc<str> {
+    fn function(&mut self, id: ComponentFuncTypeId) -> Arc<str> {
         let Some(function) = self.types.get(id) else { return TOO_LONG.into() };
         let mut text = String::from(if function.async_ { "async func(" } else { "func(" });
         for (index, (name, ty)) in function.params.iter().enumerate() {
@@ -145,12 +145,12 @@ impl<'a> Writer<'a> {
         self.bounded(text)
     }
 
-    fn bounded(&mut self, text: String) -> Rc<str> {
+    fn bounded(&mut self, text: String) -> Arc<str> {
         self.written += text.len();
         if text.len() > LONGEST || self.written > LONGEST_TOGETHER { TOO_LONG.into() } else { text.into() }
     }
 
-    fn value(&mut self, ty: ComponentValType, depth: usize) -> Rc<str> {
+    fn value(&mut self, ty: ComponentValType, depth: usize) -> Arc<str> {
         match ty {
             ComponentValType::Primitive(primitive) => primitive.to_string().into(),
             ComponentValType::Type(id) => {

@@ -2,6 +2,7 @@
 
 use super::report::{Direction, Facts, Finding, Report, Verdict};
 use super::rule::Severity;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Lines of text. Names in it are the component's own: whoever prints it replaces what a terminal would obey.
@@ -60,12 +61,13 @@ fn authority(out: &mut String, facts: &Facts) {
     }
     for export in &facts.exports {
         let _ = writeln!(out, "  {}", super::reach::dotted(&export.interface, &export.function));
-        export.reaches.iter().for_each(|name| {
-            let _ = writeln!(out, "      {name}");
+        by_interface(&export.reaches).iter().for_each(|line| {
+            let _ = writeln!(out, "      {line}");
         });
     }
     if !facts.always_reached.is_empty() {
-        let _ = writeln!(out, "  at its start, or when a resource ends: {}", facts.always_reached.join(", "));
+        let lines = by_interface(&facts.always_reached);
+        let _ = writeln!(out, "  at its start, or when a resource ends: {}", lines.join(", "));
     }
     match &facts.manifest {
         None => {}
@@ -86,6 +88,24 @@ fn authority(out: &mut String, facts: &Facts) {
             }
         }
     }
+}
+
+/// Functions by name where an interface has a few of them; else how many.
+fn by_interface(names: &[String]) -> Vec<String> {
+    let mut interfaces: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for name in names {
+        // The version has dots of its own: the function comes after the third.
+        let interface = name.find('@').map_or("", |at| {
+            let end = name[at..].match_indices('.').nth(2).map_or(name.len(), |(dot, _)| at + dot);
+            &name[..end]
+        });
+        interfaces.entry(interface).or_default().push(name);
+    }
+    let lines = |(interface, names): (&str, Vec<&String>)| match names.len() {
+        0..=6 => names.into_iter().cloned().collect(),
+        many => vec![format!("{interface}: {many} functions")],
+    };
+    interfaces.into_iter().flat_map(lines).collect()
 }
 
 fn difference(out: &mut String, facts: &Facts) {

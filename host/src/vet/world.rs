@@ -2,6 +2,7 @@
 
 use super::signature::{Function, Interface, Interfaces, bare};
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 use wasmparser::types::TypesRef;
 use wasmparser::{Validator, WasmFeatures};
@@ -49,11 +50,16 @@ pub(super) struct Mismatch {
 pub(super) struct World(Interfaces);
 
 impl World {
-    /// Reads the embedded text: a few milliseconds.
+    /// Read once per process, which takes a few milliseconds.
     ///
     /// # Errors
     /// Why it cannot be read, which would be a mistake in this program.
-    pub(super) fn ours() -> Result<Self, String> {
+    pub(super) fn ours() -> Result<&'static Self, &'static str> {
+        static OURS: LazyLock<Result<World, String>> = LazyLock::new(World::read);
+        OURS.as_ref().map_err(String::as_str)
+    }
+
+    fn read() -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| format!("the embedded WIT cannot be read: {error:#}");
         let mut resolve = Resolve::default();
         for (path, contents) in WASI {

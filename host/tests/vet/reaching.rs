@@ -60,7 +60,7 @@ fn a_place_that_code_can_change_is_not_taken_for_known() {
     let passive = "(table $t 4 funcref) (elem (i32.const 1) $now) (elem $e func $random) \
          (func $change (table.init $t $e (i32.const 1) (i32.const 0) (i32.const 1)))";
     check(passive, body, &["now", "get-random-u64"]);
-    let other = "(table $t 4 funcref) (table $u 4 funcref) (elem (table $t) (i32.const 1) $now) \
+    let other = "(table $t 4 funcref) (table $u 4 funcref) (elem (table $t) (i32.const 1) func $now) \
          (elem (table $u) (i32.const 0) func $random) \
          (func $change (table.copy $t $u (i32.const 1) (i32.const 0) (i32.const 1)))";
     check(other, body, &["now", "get-random-u64"]);
@@ -132,7 +132,7 @@ fn what_ends_a_resource_is_always_reached() {
                (import "e" "number" (func $number (result i64)))
                (func (export "end") (param i32) (drop (call $number))))
            (core instance $ending (instantiate $ends (with "e" (instance $e))))
-           (type $resource (resource (rep i32) (dtor (func $ending "end"))))"#,
+           (type $resource (resource (rep i32) (dtor (core func $ending "end"))))"#,
         r#"(func (export "handle") (param i32 i32))"#,
         "",
     );

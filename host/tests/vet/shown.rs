@@ -45,7 +45,7 @@ fn sizes_are_held_against_the_policy() {
     );
     // The sum of what cannot be had at all does not wrap around.
     let greedy = agent("", "", &format!("(memory 65536) (memory 65536) {HANDLE}"), "");
-    assert_eq!(errors(&internal(&greedy)), ["much-memory"]);
+    assert_eq!(errors(&internal(&greedy)), ["outside-profile", "much-memory"]);
 }
 
 #[test]
