@@ -1,15 +1,13 @@
-// Components in JavaScript, by the tools that people use. Run by `cargo xtask strangers` in `.cache/vet/js`.
+// Components in JavaScript, by the tool that people use. `cargo xtask strangers` runs it in `.cache/vet/js`.
 import { componentize } from '@bytecodealliance/componentize-js';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 
-const [wit, folder] = process.argv.slice(2);
-const source = 'export function run(who) { return "hello " + who; }';
+const [source, witPath, folder] = process.argv.slice(2);
 
-const features = ['stdio', 'random', 'clocks', 'http', 'fetch-event'];
 const make = async (name, disableFeatures) => {
-  const { component } = await componentize(source, { witPath: wit, worldName: 'demo', disableFeatures });
+  const { component } = await componentize(await readFile(source, 'utf8'), { witPath, worldName: 'demo', disableFeatures });
   await writeFile(`${folder}/${name}.wasm`, component);
 };
 
 await make('javascript', []);
-await make('javascript-bare', features);
+await make('javascript-bare', ['stdio', 'random', 'clocks', 'http', 'fetch-event']);

@@ -10,3 +10,4 @@ mod formats;
 mod hostile;
 mod reaching;
 mod shown;
+mod strangers;
