@@ -13,6 +13,7 @@ mod report;
 mod rows;
 mod served;
 mod signed;
+mod vetted;
 
 use anyhow::Result;
 
@@ -28,7 +29,7 @@ fn main() -> Result<()> {
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside` or `served`.
+                // Each part alone, where one is named: `flights`, `rows`, `api`, `inside`, `vet` or `served`.
                 let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
                 let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
                 if wanted("inside") {
@@ -42,6 +43,9 @@ fn main() -> Result<()> {
                 }
                 if wanted("api") {
                     api::measure(&mut report).await?;
+                }
+                if wanted("vet") {
+                    vetted::measure(&mut report)?;
                 }
                 if wanted("served") {
                     served::measure(&mut report).await?;
