@@ -103,6 +103,7 @@ attache_guest::manifest!(
     r#"{
         "providers": [
             { "name": "google-calendar", "scopes": ["https://www.googleapis.com/auth/calendar.events"], "flow": "user-federation" }
-        ]
+        ],
+        "hosts": ["www.googleapis.com"]
     }"#
 );

@@ -14,11 +14,13 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// What to judge, and by which rules.
 #[derive(Args)]
-#[command(after_help = "The component is read and never run. Exit codes: 0 allowed, 1 refused, 2 could not be read.\n\n\
+#[command(
+    after_help = "The component is read and never run. Exit codes: 0 allowed, 1 refused, 2 could not be read.\n\n\
                         Examples:\n  \
                         attache vet calendar.wasm\n  \
                         attache vet calendar.wasm --policy marketplace --against calendar-1.0.wasm\n  \
-                        attache vet calendar.wasm --policy our-rules.toml --format sarif > vet.sarif")]
+                        attache vet calendar.wasm --policy our-rules.toml --format sarif > vet.sarif"
+)]
 pub(super) struct Vet {
     /// The component
     file: PathBuf,

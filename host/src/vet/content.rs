@@ -243,7 +243,10 @@ fn home(rest: &[u8]) -> Option<String> {
 }
 
 /// Endings by which a host is told from the string after it: Rust puts constants next to each other with nothing between.
-const ENDINGS: &[&str] = &["com", "org", "net", "dev", "app", "cloud", "example", "test", "invalid", "local", "info", "edu", "gov", "ai", "io", "de", "eu", "uk"];
+const ENDINGS: &[&str] = &[
+    "com", "org", "net", "dev", "app", "cloud", "example", "test", "invalid", "local", "info", "edu", "gov", "ai",
+    "io", "de", "eu", "uk",
+];
 
 /// The host of a URL, as well as it can be told.
 fn host(rest: &[u8]) -> Option<String> {
@@ -255,7 +258,10 @@ fn host(rest: &[u8]) -> Option<String> {
     if labels.len() < 2 || labels.iter().any(|label| label.is_empty() || label.len() > 63) {
         return None;
     }
-    let closed = matches!(after.get(length), Some(b'/' | b':' | b'?' | b'#' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | b'\t' | 0 | b'>' | b')') | None);
+    let closed = matches!(
+        after.get(length),
+        Some(b'/' | b':' | b'?' | b'#' | b'"' | b'\'' | b' ' | b'\n' | b'\r' | b'\t' | 0 | b'>' | b')') | None
+    );
     if closed && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Some(text.to_owned());
     }
@@ -283,8 +289,14 @@ mod tests {
         let github = format!("ghp_{}", "x7Kq9Zt2Lm4Rw8Vb3Nc6Yd1Hf5Js0Pg7TuQe");
         let aws = format!("AKIA{}", "J7QX2WZK9PLM4RTB");
         let stripe = format!("sk_live_{}", "4eC39HqLyjWDarjtT1zdp7dc");
-        let pem = format!("-----BEGIN {} KEY-----\n{}\n-----END", "PRIVATE", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g");
-        let jwt = format!("{}.{}.{}", "eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0In0", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        let pem = format!(
+            "-----BEGIN {} KEY-----\n{}\n-----END",
+            "PRIVATE", "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"
+        );
+        let jwt = format!(
+            "{}.{}.{}",
+            "eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0In0", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        );
         for (secret, what) in [
             (github, "a GitHub token"),
             (aws, "an AWS access key"),

@@ -28,10 +28,12 @@ pub(super) fn facts(anatomy: &Anatomy<'_>, reach: &Reach, content: &Content, man
     let shown = |names: &BTreeSet<(String, String)>| {
         names.iter().filter(|name| grave(name)).map(|(i, f)| dotted(i, f)).collect::<Vec<_>>()
     };
-    let everything = || imports.iter().flat_map(|import| {
-        let of = import.functions.iter().map(|f| (import.interface.clone(), f.name.clone()));
-        of.collect::<Vec<_>>()
-    });
+    let everything = || {
+        imports.iter().flat_map(|import| {
+            let of = import.functions.iter().map(|f| (import.interface.clone(), f.name.clone()));
+            of.collect::<Vec<_>>()
+        })
+    };
     let exports = match reach.complete {
         true => reach
             .exports
@@ -153,7 +155,8 @@ fn needs(parts: &[Part<'_>]) -> Needs {
         needs.tables += module.tables.len();
         needs.start_functions += usize::from(module.start.is_some());
         needs.memory = module.memories.iter().fold(needs.memory, |sum, (least, _)| sum.saturating_add(*least));
-        needs.table_elements = module.tables.iter().fold(needs.table_elements, |sum, (least, _)| sum.saturating_add(*least));
+        needs.table_elements =
+            module.tables.iter().fold(needs.table_elements, |sum, (least, _)| sum.saturating_add(*least));
     }
     needs
 }

@@ -1,6 +1,6 @@
 //! From facts to findings, under a policy. A pure function; each rule is one paragraph.
 
-use super::authority::{self, Class, CREDENTIALS, EGRESS, IDENTITY, REVEAL};
+use super::authority::{self, CREDENTIALS, Class, EGRESS, IDENTITY, REVEAL};
 use super::content::Content;
 use super::dependencies;
 use super::manifest::{Flow, Found, Manifest};
@@ -56,7 +56,8 @@ impl Findings<'_> {
             return;
         }
         let advice = RULES.iter().find(|known| known.id == rule).map_or("", |known| known.advice);
-        let message = if of_its_kind + 1 == MOST_OF_A_KIND { format!("{message}; and more like this") } else { message };
+        let message =
+            if of_its_kind + 1 == MOST_OF_A_KIND { format!("{message}; and more like this") } else { message };
         // Names in a component are of any length.
         let message: String = message.chars().take(2_000).collect();
         self.list.push(Finding { rule, severity, message, advice: advice.to_owned(), part: part.to_owned(), offset });
@@ -69,7 +70,12 @@ impl Findings<'_> {
 
 fn engine(case: &Case<'_>, found: &mut Findings<'_>) {
     if let Some((message, offset)) = &case.anatomy.outside {
-        found.add("outside-profile", format!("the engine of this host refuses it: {message}"), "component", Some(*offset));
+        found.add(
+            "outside-profile",
+            format!("the engine of this host refuses it: {message}"),
+            "component",
+            Some(*offset),
+        );
     }
     for mismatch in case.mismatches {
         let Mismatch { side, interface, what } = mismatch;
@@ -118,17 +124,26 @@ fn imports(case: &Case<'_>, found: &mut Findings<'_>) {
         for function in &import.functions {
             let dotted = dotted(bare(name), &function.name);
             if named(&policy.forbid, &dotted) {
-                found.whole("forbidden-import", format!("imports `{dotted}`, which the policy `{}` forbids", case.policy.name));
+                found.whole(
+                    "forbidden-import",
+                    format!("imports `{dotted}`, which the policy `{}` forbids", case.policy.name),
+                );
             } else if function.class == Class::NeedsGrant
                 && !policy.grants.iter().any(|granted| granted == bare(name) || *granted == dotted)
             {
                 found.whole(
                     "ungranted-import",
-                    format!("imports `{dotted}` ({}), which the policy `{}` does not grant", import.meaning, case.policy.name),
+                    format!(
+                        "imports `{dotted}` ({}), which the policy `{}` does not grant",
+                        import.meaning, case.policy.name
+                    ),
                 );
             }
             if function.class == Class::NeedsGrant && !case.reach.reaches(name, &function.name) {
-                found.whole("unreachable-import", format!("imports `{dotted}`, and nothing that it exports can call it"));
+                found.whole(
+                    "unreachable-import",
+                    format!("imports `{dotted}`, and nothing that it exports can call it"),
+                );
             }
         }
     }
@@ -176,7 +191,8 @@ fn combinations(case: &Case<'_>, found: &mut Findings<'_>) {
     if reaches(REVEAL) {
         found.whole(
             "toxic-secret-and-egress",
-            "it can get the secrets themselves and send requests of its own: a caller who talks it into that has them".to_owned(),
+            "it can get the secrets themselves and send requests of its own: a caller who talks it into that has them"
+                .to_owned(),
         );
     }
     if reaches(CREDENTIALS) {

@@ -35,7 +35,8 @@ pub fn markdown(report: &Report) -> String {
     let Some(facts) = &report.facts else { return out };
     out.push_str("\n## What it wants\n\n| interface | class | meaning |\n|---|---|---|\n");
     for import in &facts.imports {
-        let _ = writeln!(out, "| {} | {} | {} |", plain(&import.interface), import.class.words(), plain(&import.meaning));
+        let _ =
+            writeln!(out, "| {} | {} | {} |", plain(&import.interface), import.class.words(), plain(&import.meaning));
     }
     if let Some(difference) = &facts.difference {
         let _ = writeln!(out, "\n## Since the version before: {}\n", direction(difference.direction));

@@ -118,7 +118,9 @@ impl Policy {
     /// [`PolicyError`]: nothing of a policy that is not understood whole is used.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let unreadable = |error: &toml::de::Error| {
-            PolicyError::Unreadable(error.to_string().trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n  "))
+            PolicyError::Unreadable(
+                error.to_string().trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n  "),
+            )
         };
         let table: toml::Table = toml::from_str(text).map_err(|error| unreadable(&error))?;
         known(&table, "", KEYS[0].1)?;

@@ -257,7 +257,9 @@ impl<'a> Bench<'a> {
                     let item = match arguments {
                         Some(arguments) => arguments.get(*name).cloned().unwrap_or(Item::Other),
                         None => match kind {
-                            ComponentExternalKind::Instance => Item::Instance(Rc::new(Exports::Host((*name).to_owned()))),
+                            ComponentExternalKind::Instance => {
+                                Item::Instance(Rc::new(Exports::Host((*name).to_owned())))
+                            }
                             ComponentExternalKind::Func => self.host(name, ""),
                             _ => Item::Other,
                         },
@@ -282,8 +284,12 @@ impl<'a> Bench<'a> {
                 Step::CoreExports(items) => {
                     self.spend(items.len())?;
                     let item = |kind: &ExternalKind, index: u32| match kind {
-                        ExternalKind::Func => frame.core_funcs.get(index as usize).map_or(Core::Other, |f| Core::Func(*f)),
-                        ExternalKind::Table => frame.core_tables.get(index as usize).map_or(Core::Other, |t| Core::Table(*t)),
+                        ExternalKind::Func => {
+                            frame.core_funcs.get(index as usize).map_or(Core::Other, |f| Core::Func(*f))
+                        }
+                        ExternalKind::Table => {
+                            frame.core_tables.get(index as usize).map_or(Core::Other, |t| Core::Table(*t))
+                        }
                         _ => Core::Other,
                     };
                     let instance =
@@ -453,7 +459,8 @@ impl<'a> Bench<'a> {
             ExternalKind::Table => instance.tables.get(index as usize).map_or(Core::Other, |table| Core::Table(*table)),
             _ => Core::Other,
         };
-        let exports = module.exports.iter().map(|(name, kind, index)| ((*name).to_owned(), item(kind, *index))).collect();
+        let exports =
+            module.exports.iter().map(|(name, kind, index)| ((*name).to_owned(), item(kind, *index))).collect();
         self.instances.push(instance);
         Ok(exports)
     }

@@ -54,7 +54,11 @@ fn a_function_that_differs_is_shown_with_the_difference() {
         HANDLE,
         "",
     ));
-    assert!(report.summary.contains("wants the function `get-dice`, which the host does not have"), "{}", report.summary);
+    assert!(
+        report.summary.contains("wants the function `get-dice`, which the host does not have"),
+        "{}",
+        report.summary
+    );
 }
 
 #[test]
@@ -69,8 +73,13 @@ fn a_component_of_another_world_is_told_which() {
     };
     assert!(exporting("wasi:cli/run@0.2.0").contains("it is a command-line program, of the world `wasi:cli/command`"));
     assert!(exporting("wasi:http/handler@0.3.0").contains("is that of WASI 0.3: build it for WASI 0.2"));
-    assert!(exporting("wasi:http/incoming-handler@0.1.0").contains("`wasi:http/incoming-handler@0.1.0` is another version"));
-    assert!(exporting("acme:http/incoming-handler@1.0.0").contains("the nearest that it has is `acme:http/incoming-handler@1.0.0`"));
+    assert!(
+        exporting("wasi:http/incoming-handler@0.1.0").contains("`wasi:http/incoming-handler@0.1.0` is another version")
+    );
+    assert!(
+        exporting("acme:http/incoming-handler@1.0.0")
+            .contains("the nearest that it has is `acme:http/incoming-handler@1.0.0`")
+    );
     assert!(internal(&wat::parse_str("(component)").unwrap()).summary.contains("it exports nothing"));
 }
 

@@ -76,7 +76,10 @@ const FEATURES: &[(&str, &str)] = &[
     ("typed references", "(type $f (func)) (func (param (ref null $f)) local.get 0 call_ref $f)"),
     ("exceptions", "(tag) (func (throw 0))"),
     ("small pages", "(memory 1 (pagesize 1))"),
-    ("wide arithmetic", "(func (param i64 i64 i64 i64) (result i64 i64) local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)"),
+    (
+        "wide arithmetic",
+        "(func (param i64 i64 i64 i64) (result i64 i64) local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)",
+    ),
 ];
 
 #[test]

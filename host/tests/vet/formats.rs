@@ -77,12 +77,9 @@ fn reports() -> Vec<Report> {
         &format!("(memory 1) (data (i32.const 0) \"https://api.example.com/ /home/mallory/x\") {HANDLE}"),
         "",
     );
-    let rich = with_section(rich, "attache:manifest", br#"{"providers":[{"name":"g","scopes":["a"],"flow":"on-behalf-of"}]}"#);
-    vec![
-        internal(&plain()),
-        internal(b"nothing"),
-        vet("a file.wasm", &rich, Some(&plain()), &profile("marketplace")),
-    ]
+    let rich =
+        with_section(rich, "attache:manifest", br#"{"providers":[{"name":"g","scopes":["a"],"flow":"on-behalf-of"}]}"#);
+    vec![internal(&plain()), internal(b"nothing"), vet("a file.wasm", &rich, Some(&plain()), &profile("marketplace"))]
 }
 
 #[test]

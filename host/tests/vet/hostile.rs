@@ -28,7 +28,10 @@ fn what_is_cut_off_anywhere_is_not_allowed() {
 
 #[test]
 fn no_changed_byte_makes_it_panic_or_allow_what_the_engine_refuses() {
-    let whole = calling("(memory 1) (table 4 funcref) (elem (i32.const 1) $now) (data (i32.const 8) \"text\")", "(drop (call $random))");
+    let whole = calling(
+        "(memory 1) (table 4 funcref) (elem (i32.const 1) $now) (data (i32.const 8) \"text\")",
+        "(drop (call $random))",
+    );
     let mut verdicts = [0; 3];
     for at in 0..whole.len() {
         for change in [1u8, 0xc1] {

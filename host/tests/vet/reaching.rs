@@ -47,7 +47,9 @@ fn a_call_through_a_table_reaches_what_is_there() {
 
 #[test]
 fn a_place_that_code_can_change_is_not_taken_for_known() {
-    let changes = |how: &str| format!("(table $t 4 funcref) (elem (i32.const 1) $now) (elem declare func $random) (func $change {how})");
+    let changes = |how: &str| {
+        format!("(table $t 4 funcref) (elem (i32.const 1) $now) (elem declare func $random) (func $change {how})")
+    };
     let body = "(drop (call_indirect (type $u64) (i32.const 1)))";
     check(&changes(""), body, &["now"]);
     for how in [

@@ -38,11 +38,9 @@ fn a_host_that_is_not_declared_is_said_once_there_is_a_declaration() {
 fn sizes_are_held_against_the_policy() {
     let bytes = agent("", "", &format!("(memory 20) (table 30 funcref) {HANDLE}"), "");
     let mut policy = profile("internal");
-    (policy.limits.bytes, policy.limits.memory, policy.limits.table_elements, policy.limits.parts) = (10, 65_536, 29, 1);
-    assert_eq!(
-        errors(&vet("x", &bytes, None, &policy)),
-        ["too-large", "many-parts", "much-memory", "large-tables"]
-    );
+    (policy.limits.bytes, policy.limits.memory, policy.limits.table_elements, policy.limits.parts) =
+        (10, 65_536, 29, 1);
+    assert_eq!(errors(&vet("x", &bytes, None, &policy)), ["too-large", "many-parts", "much-memory", "large-tables"]);
     // The sum of what cannot be had at all does not wrap around.
     let greedy = agent("", "", &format!("(memory 65536) (memory 65536) {HANDLE}"), "");
     assert_eq!(errors(&internal(&greedy)), ["outside-profile", "much-memory"]);
@@ -75,7 +73,9 @@ fn a_version_that_wants_more_is_reviewed_where_the_policy_says_so() {
 fn a_scope_or_host_that_is_new_is_more() {
     let manifest = |text: &str| with_section(plain(), "attache:manifest", text.as_bytes());
     let old = manifest(r#"{"providers":[{"name":"g","scopes":["read"],"flow":"user-federation"}]}"#);
-    let new = manifest(r#"{"providers":[{"name":"g","scopes":["read","write"],"flow":"user-federation"}],"hosts":["x.example"]}"#);
+    let new = manifest(
+        r#"{"providers":[{"name":"g","scopes":["read","write"],"flow":"user-federation"}],"hosts":["x.example"]}"#,
+    );
     let report = vet("x", &new, Some(&old), &profile("internal"));
     assert_eq!(report.facts.unwrap().difference.unwrap().added, ["host x.example", "scope write at g"]);
 }

@@ -39,7 +39,8 @@ fn said(report: &Report) -> String {
     for export in &facts.exports {
         let _ = writeln!(out, "export {}.{} reaches {}", export.interface, export.function, export.reaches.len());
     }
-    let languages: Vec<&str> = facts.producers.iter().filter(|p| p.field == "language").map(|p| p.name.as_str()).collect();
+    let languages: Vec<&str> =
+        facts.producers.iter().filter(|p| p.field == "language").map(|p| p.name.as_str()).collect();
     let _ = writeln!(out, "languages {}", languages.join(" "));
     let _ = writeln!(out, "parts {}, modules {}", facts.parts.len(), facts.needs.modules);
     out

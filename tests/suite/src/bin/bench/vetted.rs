@@ -31,7 +31,12 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
             report.add(&format!("vetting a Python component of {mib} MiB"), "ms", &mut times, None);
             report.add("the same, to one pass of validation", "×", &mut ratios, Some("< 3"));
             if let Some(peak) = peak(&python)? {
-                report.add("peak memory of vetting it, to its size", "×", &mut [peak / bytes.len() as f64], Some("< 4"));
+                report.add(
+                    "peak memory of vetting it, to its size",
+                    "×",
+                    &mut [peak / bytes.len() as f64],
+                    Some("< 4"),
+                );
             }
         }
         Err(_) => eprintln!("  SKIPPED: the Python component; `cargo xtask strangers` makes it"),
