@@ -281,12 +281,12 @@ fn content(case: &Case<'_>, found: &mut Findings<'_>) {
         found.add("builder-path", format!("tells of the folder `{home}`"), &seen.part, Some(seen.offset));
     }
     for part in &case.anatomy.parts {
-        if let Body::Module(module) = &part.body {
-            if let Some(start) = module.start {
-                let imported = module.functions.len() - module.calls.len();
-                let offset = (start as usize).checked_sub(imported).and_then(|at| module.starts.get(at)).copied();
-                found.add("start-function", "it has a start function".to_owned(), &part.path, offset);
-            }
+        if let Body::Module(module) = &part.body
+            && let Some(start) = module.start
+        {
+            let imported = module.functions.len() - module.calls.len();
+            let offset = (start as usize).checked_sub(imported).and_then(|at| module.starts.get(at)).copied();
+            found.add("start-function", "it has a start function".to_owned(), &part.path, offset);
         }
     }
     let (_, unread, _) = dependencies::read(&case.anatomy.parts);

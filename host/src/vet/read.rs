@@ -233,14 +233,14 @@ impl<'a> Reading<'a> {
 fn describe<'a>(part: &mut Part<'a>, known: &KnownCustom<'a>) {
     match known {
         KnownCustom::Name(names) => {
-            for name in names.clone().into_iter().take(8).flatten() {
+            for name in names.clone().take(8).flatten() {
                 if let wasmparser::Name::Module { name, .. } = name {
                     part.name = Some(name);
                 }
             }
         }
         KnownCustom::ComponentName(names) => {
-            for name in names.clone().into_iter().take(1).flatten() {
+            for name in names.clone().take(1).flatten() {
                 if let wasmparser::ComponentName::Component { name, .. } = name {
                     part.name = Some(name);
                 }
@@ -338,10 +338,11 @@ fn take_core<'a>(
                             let expression = expression?;
                             let found = referenced(&expression)?;
                             // What comes from a global was referenced where the global was set.
-                            if found.is_empty() && !is_null(&expression)? {
-                                if let Some((table, _)) = at {
-                                    module.written.insert(table);
-                                }
+                            if found.is_empty()
+                                && !is_null(&expression)?
+                                && let Some((table, _)) = at
+                            {
+                                module.written.insert(table);
                             }
                             functions.push(found.first().copied());
                         }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 /// Allowed only if the engine accepts it.
 fn judged(bytes: &[u8]) -> Verdict {
     let report = internal(bytes);
-    if report.verdict == Verdict::Allowed {
-        if let Err(error) = ENGINE.load(bytes) {
-            panic!("allowed, and the engine says: {error}");
-        }
+    if report.verdict == Verdict::Allowed
+        && let Err(error) = ENGINE.load(bytes)
+    {
+        panic!("allowed, and the engine says: {error}");
     }
     report.verdict
 }
