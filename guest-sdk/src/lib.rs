@@ -83,6 +83,50 @@ macro_rules! agent {
     };
 }
 
+/// Declares what this agent needs, for whoever decides whether to list or to deploy it: `attache vet` compares it with what
+/// the component imports. It grants nothing.
+///
+/// Takes JSON in a constant, such as `include_str!("../attache.json")`; use it once. All fields may be left out:
+///
+/// - `providers`: each with `name`, `scopes` and `flow` (`user-federation`, `machine-to-machine`, `on-behalf-of`, `api-key`)
+/// - `hosts`: those that are called without a credential; `*.example.com` stands for all below
+/// - `claims`: those of the user's token that are read
+/// - `reveal`: whether the bytes of credentials are asked for
+///
+/// ```no_run
+/// attache_guest::manifest!(
+///     r#"{
+///         "providers": [{ "name": "google-calendar", "scopes": ["calendar.read"], "flow": "user-federation" }],
+///         "hosts": ["www.googleapis.com"]
+///     }"#
+/// );
+/// ```
+#[macro_export]
+macro_rules! manifest {
+    ($json:expr) => {
+        const _: () = {
+            const TEXT: &str = $json;
+            const LENGTH: usize = TEXT.len();
+            #[cfg(target_family = "wasm")]
+            #[allow(unsafe_code, reason = "names a custom section, which no code reads")]
+            #[unsafe(link_section = "attache:manifest")]
+            #[used]
+            static MANIFEST: [u8; LENGTH] = {
+                let mut bytes = [0; LENGTH];
+                let mut at = 0;
+                while at < LENGTH {
+                    bytes[at] = TEXT.as_bytes()[at];
+                    at += 1;
+                }
+                bytes
+            };
+            // Elsewhere, as in tests on this machine, it is only looked at.
+            #[cfg(not(target_family = "wasm"))]
+            const _: usize = LENGTH;
+        };
+    };
+}
+
 /// The project's front page, whose agent compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

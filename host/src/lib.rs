@@ -17,6 +17,8 @@ pub mod ids;
 pub mod sandbox;
 pub mod secret;
 
+pub mod vet;
+
 pub mod jose;
 
 pub mod egress;

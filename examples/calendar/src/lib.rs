@@ -97,3 +97,13 @@ fn handle(Json(ask): Json<Ask>) -> Result<Json<Answer>, Error> {
 }
 
 attache_guest::agent!(handle);
+
+// What `attache vet` shows to whoever lists or deploys it.
+attache_guest::manifest!(
+    r#"{
+        "providers": [
+            { "name": "google-calendar", "scopes": ["https://www.googleapis.com/auth/calendar.events"], "flow": "user-federation" }
+        ],
+        "hosts": ["www.googleapis.com"]
+    }"#
+);

@@ -1,7 +1,7 @@
 //! The command line: one file per verb.
 //!
-//! `serve` and `dev` are the host; every other verb talks to a running host, over its administration socket or at its
-//! public URL. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+//! `serve` and `dev` are the host; `new` and `vet` work on files; every other verb talks to a running host, over its
+//! administration socket or at its public URL. Exit codes: 0 done, 1 refused or failed, 2 wrong usage (of `vet`: no verdict).
 
 mod admin;
 mod agents;
@@ -19,6 +19,7 @@ mod place;
 mod providers;
 mod serve;
 mod table;
+mod vet;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -64,13 +65,23 @@ struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Global options")]
     format: Format,
     /// How to write the log, which goes to standard error; ATTACHE_LOG filters it, such as `attache=debug`
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Global options")]
-    log_format: Format,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, help_heading = "Global options")]
+    log_format: LogFormat,
 }
 
 /// For people or for programs.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    Text,
+    Json,
+    /// Of `vet` only: for pages that show the findings of scanners
+    Sarif,
+    /// Of `vet` only: for the comment of a pipeline
+    Markdown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
     Text,
     Json,
 }
@@ -83,6 +94,8 @@ enum Verb {
     Dev(dev::Dev),
     /// Make the project of a new agent
     New(new::New),
+    /// Judge a component without running it: what it can do, what it carries, what changed
+    Vet(vet::Vet),
     /// Deploy a component under a name
     Deploy(deploy::Deploy),
     /// Call an agent
@@ -127,10 +140,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     runtime.enable_all().build()?.block_on(async {
         let global = &cli.global;
+        if matches!(global.format, Format::Sarif | Format::Markdown) && !matches!(cli.verb, Verb::Vet(_)) {
+            anyhow::bail!("only `attache vet` prints SARIF and Markdown; use `--format json`");
+        }
         match cli.verb {
             Verb::Serve(verb) => verb.run(global).await,
             Verb::Dev(verb) => verb.run(global).await,
             Verb::New(verb) => verb.run(global),
+            Verb::Vet(verb) => verb.run(global),
             Verb::Deploy(verb) => verb.run(global).await,
             Verb::Invoke(verb) => verb.run(global).await,
             Verb::Agents(verb) => verb.run(global).await,
@@ -142,7 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn start_log(format: Format) {
+fn start_log(format: LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter =
         EnvFilter::try_from_env("ATTACHE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,attache=info,guest=info"));
@@ -152,8 +169,8 @@ fn start_log(format: Format) {
     let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second start, in tests, keeps the first.
     let _ = match format {
-        Format::Text => log.with_target(false).try_init(),
-        Format::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with_target(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// From the words at the top to the wiring at the bottom: a room names itself and rooms of earlier lines. Rooms of one
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
-    &["ids", "secret", "clock", "sandbox"],
+    &["ids", "secret", "clock", "sandbox", "vet"],
     &["seal"],
     &["jose"],
     &["egress"],
@@ -38,6 +38,8 @@ const SHUT: &[(&str, &[&str])] = &[
     // What speaks to a process that may be an attacker's by now.
     ("workers", &["vault", "secret", "store", "consent", "oauth", "audit", "directory", "seal"]),
     ("http", &["store", "secret"]),
+    // What a stranger's bytes ask for is judged without anything of this host.
+    ("vet", &["ids", "secret", "clock"]),
     ("sign_in", &["vault", "consent"]),
     // Who calls, and nothing of what is called.
     ("access", &["vault", "consent", "sign_in", "oauth", "providers", "egress"]),

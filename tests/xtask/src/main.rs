@@ -6,6 +6,7 @@ mod debian;
 mod fuzz;
 mod guests;
 mod run;
+mod strangers;
 mod suite;
 mod up;
 
@@ -24,6 +25,8 @@ Development commands
   cargo xtask down     stops them
   cargo xtask guests   builds the agents, for wasm32-wasip2
   cargo xtask install  installs the test bed (from npm) and the official clients (from PyPI), into `.cache`
+  cargo xtask strangers
+                       makes components with the tools of other languages, for the tests of `attache vet`; takes minutes
 
 What is needed besides Rust: a C compiler, npm for the test bed, and Python for the clients.
 ";
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Some("up") => up::up(),
         Some("down") => up::down(),
         Some("guests") => guests::build().map(drop),
+        Some("strangers") => strangers::make(),
         Some("install") => bed::install().and_then(|()| clients::install()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

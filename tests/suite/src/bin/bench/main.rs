@@ -15,6 +15,7 @@ mod rows;
 mod served;
 mod signed;
 mod timing;
+mod vetted;
 mod wall;
 
 use anyhow::Result;
@@ -31,8 +32,8 @@ fn main() -> Result<()> {
             _ => {
                 let quick = args.iter().any(|a| a == "--quick");
                 let mut report = report::Report::new(quick);
-                // Each part alone, where one is named: `flights`, `hostile`, `rows`, `api`, `inside`, `served`, `timing`
-                // or `wall`.
+                // Each part alone, where one is named: `flights`, `hostile`, `rows`, `api`, `inside`, `served`, `timing`,
+                // `vet` or `wall`.
                 let parts: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with("--")).collect();
                 let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
                 if wanted("inside") {
@@ -55,6 +56,9 @@ fn main() -> Result<()> {
                 }
                 if wanted("wall") {
                     wall::measure(&mut report).await?;
+                }
+                if wanted("vet") {
+                    vetted::measure(&mut report)?;
                 }
                 if wanted("served") {
                     served::measure(&mut report).await?;

@@ -1,0 +1,103 @@
+//! `attache vet` as a pipeline runs it: the program, its exit codes and its formats, over this repository's own agents.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+use suite::host::{binary, component};
+
+fn vet(file: &Path, arguments: &[&str]) -> Result<Output> {
+    // A policy or a data folder of whoever runs the tests has no say here.
+    let mut command = Command::new(binary()?);
+    command.arg("vet").arg(file).args(arguments).env_clear();
+    Ok(command.output()?)
+}
+
+fn json(file: &Path, arguments: &[&str]) -> Result<Value> {
+    let out = vet(file, &[arguments, &["--format", "json"]].concat())?;
+    serde_json::from_slice(&out.stdout).context("a report")
+}
+
+fn rules(report: &Value, severity: &str) -> Vec<String> {
+    let all = report["findings"].as_array().into_iter().flatten();
+    all.filter(|f| f["severity"] == severity).filter_map(|f| Some(f["rule"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn the_agents_of_this_repository_are_allowed_where_they_are_at_home() -> Result<()> {
+    for name in ["hello", "calendar", "rogue", "plain", "probe", "reveal-probe"] {
+        let out = vet(&component(name)?, &[])?;
+        ensure!(out.status.code() == Some(0), "{name}: {}", String::from_utf8_lossy(&out.stdout));
+        ensure!(out.stdout.starts_with(b"ALLOWED: "), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_can_hold_secrets_is_called_that_and_not_listed() -> Result<()> {
+    let file = component("reveal-probe")?;
+    let out = vet(&file, &["--policy", "marketplace"])?;
+    ensure!(out.status.code() == Some(1));
+    let text = String::from_utf8(out.stdout)?;
+    ensure!(text.starts_with("REFUSED: imports `attache:identity/reveal@0.1.0`"), "{text}");
+    ensure!(text.contains("this component can hold your users' secrets"), "{text}");
+    let report = json(&file, &["--policy", "marketplace"])?;
+    ensure!(report["verdict"] == "refused" && rules(&report, "error").contains(&"forbidden-import".to_owned()));
+    Ok(())
+}
+
+#[test]
+fn what_the_sdk_declares_is_read_back() -> Result<()> {
+    let report = json(&component("calendar")?, &["--policy", "marketplace"])?;
+    ensure!(report["manifest"]["providers"][0]["name"] == "google-calendar", "{report:#}");
+    ensure!(report["verdict"] == "allowed", "{:?}", rules(&report, "error"));
+    let reaches = report["exports"][0]["reaches"].to_string();
+    ensure!(reaches.contains("credential.send") && reaches.contains("oauth2"), "{reaches}");
+    Ok(())
+}
+
+#[test]
+fn wanting_more_than_before_asks_for_a_review() -> Result<()> {
+    let (hello, calendar) = (component("hello")?, component("calendar")?);
+    let hello = hello.to_str().context("a path")?;
+    let report = json(&calendar, &["--policy", "marketplace", "--against", hello])?;
+    ensure!(report["difference"]["direction"] == "widened" && rules(&report, "error") == ["widened"], "{report:#}");
+    Ok(())
+}
+
+#[test]
+fn what_leaves_no_verdict_is_the_third_exit_code_and_says_what_to_do() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let text = folder.path().join("text.wasm");
+    std::fs::write(&text, "(component)")?;
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "name = \"x\"\nlimitz = 1\n")?;
+    let hello = component("hello")?;
+    for (file, arguments, says) in [
+        (text.as_path(), vec![], "the file is no WebAssembly; build a component with"),
+        (&folder.path().join("none.wasm"), vec![], "cannot be read"),
+        (
+            Path::new("oci://ghcr.io/acme/agent:1"),
+            vec![],
+            "in a registry, from which this version does not read; pull it",
+        ),
+        (&hello, vec!["--policy", "lax"], "is neither a profile (internal, marketplace, strict) nor a file"),
+        (&hello, vec!["--policy", policy.to_str().context("a path")?], "did you mean `limits`?"),
+    ] {
+        let out = vet(file, &arguments)?;
+        let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        ensure!(out.status.code() == Some(2) && said.contains(says), "{:?}: {said}", out.status);
+    }
+    Ok(())
+}
+
+#[test]
+fn sarif_and_markdown_are_of_vet_only() -> Result<()> {
+    let hello = component("hello")?;
+    let sarif: Value = serde_json::from_slice(&vet(&hello, &["--format", "sarif"])?.stdout)?;
+    ensure!(sarif["version"] == "2.1.0" && sarif["runs"][0]["tool"]["driver"]["name"] == "attache vet");
+    ensure!(vet(&hello, &["--format", "markdown"])?.stdout.starts_with(b"# Allowed: "));
+    let out = Command::new(binary()?).args(["agents", "--format", "sarif"]).env_clear().output()?;
+    ensure!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("use `--format json`"));
+    Ok(())
+}
