@@ -4,7 +4,7 @@
 //! None panics for bytes that are merely refused. `tests/fuzz` drives them with coverage (`cargo xtask fuzz`), and
 //! `tests/suite/tests/fuzz.rs` in bounded runs and with every finding that there has been.
 
-use crate::{access, audit, config, egress, http, identity, oauth, runtime};
+use crate::{access, audit, config, egress, http, identity, oauth, runtime, workers};
 
 /// One function that takes whatever a stranger sends.
 pub type Target = fn(&[u8]);
@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config::fuzzing::file),
     ("component", runtime::fuzzing::component),
     ("audit-record", audit::fuzzing::record),
+    ("worker-message", workers::fuzzing::message),
     ("destination", egress::fuzzing::destination),
 ];
 

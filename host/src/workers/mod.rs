@@ -10,6 +10,8 @@
 //! worker died; anything of the host's in the worker but the component, limits, and what its guests may know of themselves.
 
 mod body;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host_end;
 mod pool;
 mod process;

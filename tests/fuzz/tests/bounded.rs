@@ -178,5 +178,6 @@ targets! {
     a_configuration: "config",
     a_component: "component",
     an_audit_record: "audit-record",
+    a_message_of_a_worker: "worker-message",
     a_destination: "destination",
 }

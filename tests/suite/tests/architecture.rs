@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["wiring"],
     &["operations"],
     &["http"],
-    &["cli", "dev"],
+    &["cli", "dev", "fuzzing"],
 ];
 
 /// Doors that stay shut although the floors would allow them.
