@@ -25,7 +25,7 @@ fn component(core: &str) -> Vec<u8> {
 }
 
 fn engine() -> Arc<Engine> {
-    Engine::new(&EngineConfig { max_instances: 2, ..EngineConfig::default() }).unwrap()
+    Engine::new(&EngineConfig { max_instances: 2, ..EngineConfig::default() }).expect("an engine")
 }
 
 fn apart(engine: &Arc<Engine>, limits: CompileLimits) -> Compiler {

@@ -1,7 +1,7 @@
 //! The one door to credentials: a workload access token and a request in, plain data out.
 //!
-//! `runtime` reaches credentials only through [`Broker`]. Its messages are plain data (ids, requests, bodies), so that a
-//! process boundary can go here.
+//! `runtime` reaches credentials only through [`Broker`]. Its messages are plain data (ids, requests, bodies), and a process
+//! boundary may go here: whoever asks may be an attacker's program by then, so what a guest may not do is refused on this side.
 
 mod answer;
 mod confined;

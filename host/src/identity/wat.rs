@@ -16,7 +16,7 @@ const SHARDS: usize = 16;
 /// An opaque token, 256 random bits, that stands for one binding while its invocation runs.
 ///
 /// It never enters guest memory and never leaves our own services. No `Debug`, no `Clone`, no way to its bytes but
-/// [`WatTable::resolve`].
+/// [`WatTable::resolve`] and, between the host and the worker that runs its invocation, the two below.
 pub struct WorkloadAccessToken(Zeroizing<[u8; 32]>);
 
 /// The live tokens of this host, by their SHA-256: whoever reads the table learns no token.

@@ -247,8 +247,7 @@ async fn pass_on(mut from: tokio::process::ChildStderr, worker: Arc<str>) {
     let mut since = Instant::now();
     let mut left_out = 0_usize;
     let mut chunk = [0; 4096];
-    loop {
-        let Ok(read @ 1..) = from.read(&mut chunk).await else { break };
+    while let Ok(read @ 1..) = from.read(&mut chunk).await {
         if since.elapsed() >= Duration::from_secs(1) {
             if left_out > 0 {
                 tracing::warn!(target: "guest", %worker, bytes = left_out, "left out of the log: it is too much");
