@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, DEADLINE, folder, resident};
 use crate::table::{Ending, IN_RUST, IN_TEXT};
-use attache::runtime::{InvokeError, Loaded};
+use attache::runtime::{EngineConfig, InvokeError, LoadError, Loaded};
 use http_body_util::BodyExt as _;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -124,4 +124,16 @@ async fn attacks_on_the_hosts_memory_do_not_make_it_grow() {
     }
     let grown = resident().saturating_sub(before);
     assert!(grown < 48 << 20, "the host has {} KiB more than before", grown >> 10);
+}
+
+#[tokio::test]
+async fn a_component_that_is_too_large_is_refused_unread() {
+    let config = EngineConfig { max_instances: 1, max_component_bytes: 1000, ..EngineConfig::default() };
+    let bed = Bed::new(config).await;
+    let refused = bed.engine.load(&[0xff; 1001]).map(drop).unwrap_err();
+    assert_eq!(refused, LoadError::TooLarge { bytes: 1001, most: 1000 });
+    assert_eq!(
+        refused.to_string(),
+        "the component has 1001 bytes, and this host takes at most 1000; build it smaller, or raise `max_component`"
+    );
 }
