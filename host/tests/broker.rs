@@ -544,7 +544,9 @@ async fn a_handle_is_of_use_in_its_own_invocation_and_nowhere_else() {
             assert_eq!((sent.is_ok(), revealed.is_ok()), (at == of, at == of), "{at} {of}");
             let seen = calls(&bench).split_off(before);
             match at == of {
-                true => assert_eq!((seen, revealed.ok()), (vec![format!("Bearer {token}")], Some(token.clone().into()))),
+                true => {
+                    assert_eq!((seen, revealed.ok()), (vec![format!("Bearer {token}")], Some(token.clone().into())))
+                }
                 false => assert!(seen.is_empty(), "no request left"),
             }
         }
