@@ -155,19 +155,18 @@ async fn what_an_answer_repeats_is_counted_in_the_trail() {
     let (guest, _seat) = desk.seat(&bench.bind("calendar", "alice").await, None);
     let google = desk.acquire(&guest.wat, ask("google")).await.unwrap();
     let request = outbound("GET", format!("{}/api/echo", bench.saas.url), Some(google.id), nothing());
+    // The bench keeps its grants by attempts of the same name.
+    let sendings = || bench.outcomes(codes::SEND).split_off(NAMES.len());
     let answer = desk.send(&guest.wat, request).await.unwrap();
     assert_eq!(answer.headers()["x-you-said"], "Bearer ***************");
-    assert!(bench.outcomes(codes::SEND).is_empty(), "it is not over yet");
+    assert!(sendings().is_empty(), "it is not over yet");
     let text = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(text, "you said Bearer ***************, and once more Bearer ***************");
-    assert_eq!(
-        bench.outcomes(codes::SEND),
-        ["Allowed status 200; the answer repeated the credential, covered 3 times"]
-    );
+    assert_eq!(sendings(), ["Allowed status 200; the answer repeated the credential, covered 3 times"]);
     // Where nobody reads on, what was seen until then is written down.
     let request = outbound("GET", format!("{}/api/echo", bench.saas.url), Some(google.id), nothing());
     drop(desk.send(&guest.wat, request).await.unwrap());
-    assert!(bench.outcomes(codes::SEND)[1].ends_with("covered 1 times"));
+    assert!(sendings()[1].ends_with("covered 1 times"));
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,8 @@ pub struct ConsentSession {
     pub session: SessionId,
     /// At which provider.
     pub provider: ProviderName,
-    /// Which client we were there, and where, when it was started: whoever has the provider's name later is another.
+    /// Which client we were there, where, and to which hosts its tokens went, when it was started (`asked_about`): whoever has
+    /// the provider's name later, or other hosts, is another.
     pub client: String,
     /// For what.
     pub scopes: Scopes,
