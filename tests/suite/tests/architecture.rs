@@ -54,6 +54,8 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("wasmtime_wasi", &["runtime"]),
     ("wasmtime_wasi_http", &["runtime"]),
     ("regex", &["http"]),
+    ("wit_component", &["vet"]),
+    ("wit_parser", &["vet"]),
     ("axum", &["http", "dev"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["identity"]),
