@@ -252,6 +252,7 @@ impl Host {
         .await
         .map_err(StartError::Vault)?;
         tokio::spawn(vault.clone().work_revocations());
+        tokio::spawn(Vault::work_reseals(Arc::downgrade(&vault)));
         let consents = Consents::new(
             store.clone(),
             sealer.clone(),

@@ -96,6 +96,11 @@ impl Sealer {
         Ok(Secret::new(data))
     }
 
+    /// The id of the key that seals now.
+    pub fn active_id(&self) -> String {
+        self.ring.active_id()
+    }
+
     /// Whether these bytes were sealed under another key than the active one. What is not readable is not.
     pub fn is_stale(&self, sealed: &[u8]) -> bool {
         Sealed::parse(sealed).is_ok_and(|row| row.key_id != self.ring.active().id)

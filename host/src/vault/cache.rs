@@ -5,6 +5,7 @@ use super::key::{Held, Place};
 use super::wanted::Wanted;
 use crate::egress::Destinations;
 use crate::ids::{GrantId, Scopes, UserId};
+use crate::seal::Sealer;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -126,6 +127,12 @@ impl Cache {
             }
             None => rows.places.values().flatten().filter(takes).cloned().collect(),
         }
+    }
+
+    /// Those that were sealed under another key than the active one.
+    pub(super) fn stale(&self, sealer: &Sealer) -> Vec<Arc<Held>> {
+        let rows = self.read();
+        rows.places.values().flatten().filter(|held| sealer.is_stale(&held.row.sealed)).cloned().collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Rows> {

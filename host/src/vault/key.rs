@@ -55,6 +55,24 @@ impl RetiredKey {
     }
 }
 
+/// For sealing a row anew: what it opens is sealed again at the same place at once, and is never seen.
+pub(super) struct ResealKey<'a>(&'a Place);
+
+impl<'a> ResealKey<'a> {
+    pub(super) fn of(place: &'a Place) -> Self {
+        Self(place)
+    }
+
+    /// The same row, under the key that is active now.
+    pub(super) fn again(&self, sealer: &Sealer, held: &Held) -> Result<Held, SealError> {
+        let parts: [&[u8]; 3] = [SCHEMA, &self.0.0, &held.facts];
+        let plain = sealer.open(&parts, &held.row.sealed)?;
+        let mut row = held.row.clone();
+        row.sealed = sealer.seal(&parts, &plain)?;
+        Ok(Held::with(row, held.facts.clone()))
+    }
+}
+
 fn open_at(place: &Place, sealer: &Sealer, held: &Held) -> Result<Tokens, SealError> {
     let plain = sealer.open(&[SCHEMA, &place.0, &held.facts], &held.row.sealed)?;
     Tokens::read(plain).ok_or(SealError::Unreadable)

@@ -9,6 +9,7 @@ mod grants;
 mod key;
 mod minted;
 mod refresh;
+mod reseal;
 mod revoke;
 mod tokens;
 mod wanted;
@@ -16,6 +17,7 @@ mod wanted;
 pub use grants::{Grant, GrantFilter, GrantStatus, Token, Vault, VaultError, VaultParts};
 pub use key::{VaultKey, asked_about, client_of};
 pub use minted::{Mint, MintedFacts};
+pub use reseal::Resealed;
 pub use wanted::Wanted;
 
 use crate::clock::Timestamp;

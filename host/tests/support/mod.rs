@@ -44,6 +44,7 @@ pub struct Bench {
     pub sessions: Arc<MemorySessions>,
     pub trail: Trail,
     pub sealer: Arc<Sealer>,
+    pub ring: Arc<KeyRing>,
     pub oauth: Arc<OAuth>,
     pub providers: Arc<Providers>,
     pub directory: Arc<Directory>,
@@ -62,7 +63,8 @@ impl Bench {
         let clock = Clock::held(Timestamp::from_secs(1_800_000_000));
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::open_or_create(&folder.path().join("keyring.toml")).unwrap();
-        let sealer = Arc::new(Sealer::new(Arc::new(ring)));
+        let ring = Arc::new(ring);
+        let sealer = Arc::new(Sealer::new(ring.clone()));
         let journal = Arc::new(MemoryJournal::default());
         let trust_domain = TrustDomain::parse("example.org").unwrap();
         let trail = Trail::new(journal.clone(), trust_domain.host("0123"), clock.clone());
@@ -111,6 +113,7 @@ impl Bench {
             sessions,
             trail,
             sealer,
+            ring,
             oauth,
             providers,
             directory,

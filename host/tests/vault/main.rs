@@ -6,5 +6,6 @@ mod crash;
 mod grants;
 mod matrix;
 mod minted;
+mod reseal;
 #[path = "../support/mod.rs"]
 mod support;
