@@ -90,3 +90,70 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::EngineConfig;
+    use crate::seal::KeyRing;
+
+    fn component() -> Vec<u8> {
+        let text = r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "incoming-request" (type (sub resource)))
+                (export "response-outparam" (type (sub resource)))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $out))
+            (core module $core (func (export "handle") (param i32 i32)))
+            (core instance $running (instantiate $core))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+                (canon lift (core func $running "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#;
+        wat::parse_str(text).unwrap()
+    }
+
+    fn kept(folder: &std::path::Path, ring: &str, engine: &EngineConfig) -> Arc<Kept> {
+        let ring = Arc::new(KeyRing::open_or_create(&folder.join(ring)).unwrap());
+        let engine = Engine::new(engine).unwrap();
+        Arc::new(Kept {
+            compiler: Compiler::here(engine.clone()),
+            engine,
+            components: Arc::new(Components::open(&folder.join("components")).unwrap()),
+            sealer: Arc::new(Sealer::new(ring)),
+            for_workers: false,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_was_compiled_is_believed_as_far_as_its_seal_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let small = EngineConfig { max_instances: 1, ..EngineConfig::default() };
+        let host = kept(folder.path(), "ring", &small);
+        let digest = host.components.put(&component()).unwrap();
+        assert!(host.opened(digest).is_none(), "nothing was compiled yet");
+        host.ready(digest).await.unwrap();
+        assert!(host.opened(digest).is_some(), "it is there at the next start");
+
+        let compatibility = host.engine.compatibility();
+        let whole = host.components.load_compiled(digest, compatibility).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 97 + 1) {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x20;
+            host.components.put_compiled(digest, compatibility, &changed).unwrap();
+            assert!(host.opened(digest).is_none(), "byte {at}");
+        }
+        host.components.put_compiled(digest, compatibility, &whole[..whole.len() - 1]).unwrap();
+        assert!(host.opened(digest).is_none(), "cut short");
+        // Of another component, under the name of this one.
+        let other = host.components.put(&[component(), vec![0, 1, 0]].concat()).unwrap();
+        host.components.put_compiled(other, compatibility, &whole).unwrap();
+        assert!(host.opened(other).is_none());
+        // Whoever has another key ring believes nothing of it.
+        host.components.put_compiled(digest, compatibility, &whole).unwrap();
+        assert!(host.opened(digest).is_some());
+        assert!(kept(folder.path(), "another-ring", &small).opened(digest).is_none());
+        // And all of them are compiled again.
+        assert!(kept(folder.path(), "another-ring", &small).ready(digest).await.is_ok());
+    }
+}

@@ -154,16 +154,36 @@ fn run(name: &str) {
     }
 }
 
+/// The runner itself: a target that refuses one byte is caught doing it.
+#[test]
+fn a_seed_that_breaks_a_promise_would_be_seen() {
+    fn biased(bytes: &[u8]) {
+        assert!(!bytes.contains(&b'#'), "a promise");
+    }
+    let mut runner = TestRunner::new(Config { cases: 4_000, failure_persistence: None, ..Config::default() });
+    let input = vec(mutation(), 0..12).prop_map(|mutations| {
+        let mut bytes = b"a seed".to_vec();
+        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        bytes
+    });
+    let outcome = runner.run(&input, |bytes| {
+        biased(&bytes);
+        Ok(())
+    });
+    assert!(outcome.is_err(), "four thousand mutations never put a `#` anywhere");
+}
+
+#[test]
+fn every_target_has_a_run() {
+    let targets: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(targets, RUNS);
+}
+
 macro_rules! targets {
     ($($test:ident: $name:literal),* $(,)?) => {
         $(#[test] fn $test() { run($name); })*
 
-        #[test]
-        fn every_target_has_a_run() {
-            let runs = [$($name),*];
-            let targets: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
-            assert_eq!(targets, runs);
-        }
+        const RUNS: &[&str] = &[$($name),*];
     };
 }
 

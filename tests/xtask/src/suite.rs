@@ -92,6 +92,21 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         .env("ATTACHE_GUESTS", &built)
         .done("a test failed; the lines above say which")?;
 
+    // The main story and the attacks once more, with guests behind the second wall. A filter asks for something else.
+    if arguments.is_empty() {
+        run::heading("the same behind the second wall");
+        let behind = ["story", "rogue", "memory", "attack", "reveal", "crossing"];
+        let behind = behind.iter().flat_map(|name| ["--test", name]);
+        let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+        run::cargo_command(runner)
+            .args(["--workspace", "--features", FAULTS])
+            .args(&excluded)
+            .args(behind)
+            .env("ATTACHE_GUESTS", &built)
+            .env("ATTACHE_ISOLATION", "process")
+            .done("a test failed behind the second wall; the lines above say which")?;
+    }
+
     run::heading("doc tests");
     run::cargo_command(["test", "--doc", "--package", "attache", "--package", "attache-guest", "--features", FAULTS])
         .done("a doc test failed")?;
