@@ -74,16 +74,21 @@ async fn a_running_instance_is_denied_at_its_next_call_after_a_revocation() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_instance_is_denied_at_its_next_call_after_its_agent_is_suspended() -> Result<()> {
+async fn a_running_instance_is_stopped_when_its_agent_is_suspended() -> Result<()> {
     let (world, alice) = granted().await?;
     let url = format!("{}/calendar/v3/calendars/primary/events", world.bed.saas.issuer());
     let rest = format!("send-until-refused?{ASK}&count=2000&url={url}");
     let (caller, token) = (world.caller.clone(), alice.token.clone());
-    let running = tokio::spawn(async move { anyhow::Ok(caller.probe("probe", &token, &rest).await?.text()) });
+    let running = tokio::spawn(async move { caller.probe("probe", &token, &rest).await });
     let served = async || anyhow::Ok(world.stats().await?["requests"]["alice"].as_u64().unwrap_or_default());
     world.until("it sends", async || Ok(served().await? > 2)).await?;
     world.host.attache(&["agents", "suspend", "probe"])?;
-    let text = running.await??;
-    ensure!(text.contains("Denied"), "{text}");
+    let reply = running.await??;
+    ensure!(reply.status.as_u16() >= 400 && reply.text().contains("suspended"), "{} {}", reply.status, reply.text());
+    let after = served().await?;
+    ensure!(after < 2000, "it went on to its end");
+    let records = world.host.json(&["audit", "--agent", "probe", "--action", "agent.invoke"])?;
+    let why = records[0]["reason"].as_str().unwrap_or_default();
+    ensure!(why.contains("suspended"), "the record says why: {records}");
     Ok(())
 }
