@@ -2,6 +2,7 @@
 
 use super::SandboxError;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use std::io::Write as _;
 
 /// `CLOSE_RANGE_CLOEXEC` (close_range(2)).
 const ON_EXEC: u32 = 4;
@@ -36,8 +37,10 @@ pub fn harden() -> Result<(), SandboxError> {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "somewhere".to_owned(), ToString::to_string);
         let thread = std::thread::current();
-        // Not through the log: it may be what panicked.
-        eprintln!("a panic at {place} in thread `{}`; what it said is withheld", thread.name().unwrap_or("unnamed"));
+        let name = thread.name().unwrap_or("unnamed");
+        // Not through the log: it may be what panicked. A line that cannot be written, on a disk that is full, is lost; to panic
+        // about it here would end the process.
+        let _lost = writeln!(std::io::stderr(), "a panic at {place} in thread `{name}`; what it said is withheld");
     }));
     Ok(())
 }
