@@ -90,7 +90,7 @@ async fn work(store: Arc<Store>, number: usize) {
             assert!(store.replace(generation - 1, row.clone()).await.unwrap());
             println!("ack renewed {id} {generation}");
         }
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             written(&store, format!("revoke {id}")).await;
             let next_at = Timestamp::from_secs(u64::from(u32::MAX));
             let pending = PendingRevocation { grant: id, row, attempts: 0, next_at };

@@ -133,6 +133,8 @@ impl Worker {
     ) -> Result<Response<Body>, InvokeError> {
         let Guest { wat, workload, user, claims, reveal } = guest;
         let wat = Presented(*wat.to_worker());
+        // Its answer may tell the length of a body that is not there (RFC 9110 §9.3.2).
+        let bodiless = request.method() == http::Method::HEAD;
         let seat = self.seated.seat(&wat);
         let head = Invoke { wat, workload, user, claims, reveal, request: RequestHead::of(&request) };
         let message = message(&head, Some(request.into_body())).map_err(|_| InvokeError::Host)?;
@@ -160,8 +162,8 @@ impl Worker {
         let told = head.length;
         let head = head.with(()).map_err(stopped)?;
         // A worker may be anybody's by now, and what is no final answer would be one to the connection that it goes out on.
-        let length =
-            length_of(&head, told).filter(|_| !head.status().is_informational()).ok_or(InvokeError::Stopped)?;
+        let length = if bodiless { Some(Some(0)) } else { length_of(&head, told) };
+        let length = length.filter(|_| !head.status().is_informational()).ok_or(InvokeError::Stopped)?;
         let inner = rest.sized(length);
         let until = Box::pin(tokio::time::sleep_until(until));
         let running = Running { inner, until, worker: self, _seat: seat, _held: held };
