@@ -183,3 +183,35 @@ mod bytes {
         deserializer.deserialize_bytes(Run)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artefact_of_other_settings_is_not_adopted() {
+        let text = r#"(component
+            (import "wasi:http/types@0.2.0" (instance $types
+                (export "incoming-request" (type (sub resource)))
+                (export "response-outparam" (type (sub resource)))))
+            (alias export $types "incoming-request" (type $request))
+            (alias export $types "response-outparam" (type $out))
+            (core module $core (memory 1) (func (export "handle") (param i32 i32)))
+            (core instance $running (instantiate $core))
+            (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+                (canon lift (core func $running "handle")))
+            (instance $handler (export "handle" (func $handle)))
+            (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#;
+        let bytes = wat::parse_str(text).unwrap();
+        let config = EngineConfig { max_instances: 1, ..EngineConfig::default() };
+        let on = |reservation, guard| Engine::on(&config, Ground { reservation, guard }).unwrap();
+        let (wide, exact) = (on(4 << 30, 32 << 20), on(64 << 20, 64 << 10));
+        assert_ne!(wide.compatibility(), exact.compatibility(), "memories that lie otherwise are other settings");
+        let compiled = wide.compile(&bytes).unwrap();
+        assert!(wide.adopt(&compiled).is_ok());
+        assert_eq!(exact.adopt(&compiled).err(), Some(LoadError::Stale));
+        let whole = compiled.to_bytes();
+        assert!(Compiled::from_sealed(&whole).is_some());
+        assert!(Compiled::from_sealed(&whole[..whole.len() - 1]).is_none());
+    }
+}

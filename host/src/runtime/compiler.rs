@@ -44,8 +44,9 @@ struct Apart {
 
 /// What a child may say when it fails, for the log.
 const COMPLAINT_BYTES: usize = 2048;
-/// Machine code is a few times as large as what it was made from.
-const MOST_ARTEFACT_BYTES: u64 = 1 << 30;
+/// Machine code is a few times as large as what it was made from; small components have some of their own besides.
+const MOST_TIMES: u64 = 16;
+const MOST_BESIDES: u64 = 4 << 20;
 
 impl Compiler {
     /// In this process. For tests and tools: nothing bounds what a component costs.
@@ -98,13 +99,22 @@ impl Apart {
         };
         let (mut answer, mut complaint) = (Vec::new(), Vec::new());
         let whole = async {
-            let mut stdout = stdout.take(MOST_ARTEFACT_BYTES);
+            let most = (component.len() as u64).saturating_mul(MOST_TIMES).saturating_add(MOST_BESIDES);
+            let mut stdout = stdout.take(most);
             let mut stderr = stderr.take(COMPLAINT_BYTES as u64);
-            let _ = tokio::join!(telling, stdout.read_to_end(&mut answer), async {
-                let _ = stderr.read_to_end(&mut complaint).await;
-                // What it says beyond that nobody reads.
-                drop(stderr);
-            });
+            let _ = tokio::join!(
+                telling,
+                async {
+                    let _ = stdout.read_to_end(&mut answer).await;
+                    // A child that would write more than that is told so by its own stream.
+                    drop(stdout);
+                },
+                async {
+                    let _ = stderr.read_to_end(&mut complaint).await;
+                    // What it says beyond that nobody reads.
+                    drop(stderr);
+                }
+            );
             child.wait().await
         };
         let status = match tokio::time::timeout(self.limits.time, whole).await {

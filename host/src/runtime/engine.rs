@@ -125,8 +125,8 @@ pub struct Engine {
 /// How memories lie in the address space. Compiled code depends on it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Ground {
-    reservation: u64,
-    guard: u64,
+    pub(super) reservation: u64,
+    pub(super) guard: u64,
 }
 
 /// What is linked. `reveal` is in the second only, and only components that import it are linked against that one.

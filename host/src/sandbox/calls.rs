@@ -65,11 +65,9 @@ const WORKER: &[i64] = &[
     c::SYS_sendmsg,
     c::SYS_shutdown,
     c::SYS_epoll_ctl,
-    c::SYS_epoll_wait,
     c::SYS_epoll_pwait,
     c::SYS_epoll_pwait2,
     c::SYS_epoll_create1,
-    c::SYS_poll,
     c::SYS_ppoll,
     c::SYS_eventfd2,
     c::SYS_getsockopt,
@@ -86,8 +84,6 @@ const WORKER: &[i64] = &[
 const NEVER: &[i64] = &[
     c::SYS_execve,
     c::SYS_execveat,
-    c::SYS_vfork,
-    c::SYS_fork,
     c::SYS_ptrace,
     c::SYS_process_vm_readv,
     c::SYS_process_vm_writev,
@@ -131,15 +127,25 @@ const NEVER: &[i64] = &[
     c::SYS_reboot,
     c::SYS_swapon,
     c::SYS_acct,
-    c::SYS_iopl,
-    c::SYS_ioperm,
-    c::SYS_modify_ldt,
     c::SYS_setuid,
     c::SYS_setgid,
     c::SYS_setreuid,
     c::SYS_setresuid,
     c::SYS_capset,
 ];
+
+/// Calls that only the older of our two processors has.
+#[cfg(target_arch = "x86_64")]
+mod older {
+    pub(super) const WORKER: &[i64] = &[libc::SYS_poll, libc::SYS_epoll_wait];
+    pub(super) const NEVER: &[i64] =
+        &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
+}
+#[cfg(not(target_arch = "x86_64"))]
+mod older {
+    pub(super) const WORKER: &[i64] = &[];
+    pub(super) const NEVER: &[i64] = &[];
+}
 
 /// The kernel's name of a thread, which runtimes set.
 const PR_SET_NAME: u64 = 15;
@@ -178,15 +184,15 @@ fn filters(profile: Profile) -> Result<[BpfProgram; 3], SandboxError> {
     let forbidden = u32::try_from(c::EPERM).unwrap_or(1);
     Ok([
         build(every(&[c::SYS_clone3]), SeccompAction::Allow, SeccompAction::Errno(missing))?,
-        build(every(NEVER), SeccompAction::Allow, SeccompAction::KillProcess)?,
+        build(every(&[NEVER, older::NEVER].concat()), SeccompAction::Allow, SeccompAction::KillProcess)?,
         // Last: from here on not even another filter is taken.
         build(allowed(profile)?, SeccompAction::Errno(forbidden), SeccompAction::Allow)?,
     ])
 }
 
 fn allowed(profile: Profile) -> Result<Rules, SandboxError> {
-    let worker: &[i64] = if profile == Profile::Worker { WORKER } else { &[] };
-    let mut rules: Rules = BOTH.iter().chain(worker).map(|call| (*call, Vec::new())).collect();
+    let [worker, older]: [&[i64]; 2] = if profile == Profile::Worker { [WORKER, older::WORKER] } else { [&[], &[]] };
+    let mut rules: Rules = BOTH.iter().chain(worker).chain(older).map(|call| (*call, Vec::new())).collect();
     let mut only = |call: i64, conditions: Vec<Vec<(u8, Len, Op, u64)>>| -> Result<(), SandboxError> {
         let mut ways = Vec::new();
         for way in conditions {
@@ -198,8 +204,11 @@ fn allowed(profile: Profile) -> Result<Rules, SandboxError> {
         Ok(())
     };
     let flag = |bits: i32| u64::from(bits.unsigned_abs());
-    // A thread of this process, and nothing that would be another.
-    only(c::SYS_clone, vec![vec![(0, Len::Qword, Op::MaskedEq(flag(c::CLONE_THREAD)), flag(c::CLONE_THREAD))]])?;
+    // A thread of this process, in its own namespaces: nothing that would be another.
+    let apart =
+        c::CLONE_NEWNS | c::CLONE_NEWCGROUP | c::CLONE_NEWUTS | c::CLONE_NEWIPC | c::CLONE_NEWUSER | c::CLONE_NEWPID;
+    let looked_at = flag(c::CLONE_THREAD | apart | c::CLONE_NEWNET | c::CLONE_PTRACE);
+    only(c::SYS_clone, vec![vec![(0, Len::Qword, Op::MaskedEq(looked_at), flag(c::CLONE_THREAD))]])?;
     only(c::SYS_prctl, vec![vec![(0, Len::Dword, Op::Eq, PR_SET_NAME)]])?;
     // An abort signals the own process; its id is the same in every thread.
     only(c::SYS_tgkill, vec![vec![(0, Len::Dword, Op::Eq, u64::from(std::process::id()))]])?;
@@ -220,7 +229,7 @@ mod tests {
     fn nothing_is_both_allowed_and_deadly() {
         for profile in [Profile::Compile, Profile::Worker] {
             let allowed = allowed(profile).unwrap();
-            assert!(NEVER.iter().all(|call| !allowed.contains_key(call)));
+            assert!(NEVER.iter().chain(older::NEVER).all(|call| !allowed.contains_key(call)));
         }
     }
 

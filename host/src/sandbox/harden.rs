@@ -22,8 +22,8 @@ fn keep_descriptors() -> Result<(), SandboxError> {
     }
 }
 
-/// No core dump, no debugger of the same account, no open file for children, and panics that say where and not what: a payload may quote what was
-/// being worked on. Called before anything secret is read.
+/// No core dump, no debugger of the same account, no open file for children, and panics that say where and not what: a
+/// payload may quote what was being worked on. Called before anything secret is read.
 ///
 /// # Errors
 /// [`SandboxError::Refused`]; a host does not start then.

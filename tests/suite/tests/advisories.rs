@@ -67,6 +67,20 @@ fn no_advisory_applies_to_what_we_build_with() {
     assert!(found.is_empty(), "{found:#?}: update the crate, or say in NOT_OURS why it does not concern us");
 }
 
+/// The copy holds what there was about the crates of then: of one that came later it knows nothing.
+#[test]
+fn the_advisories_were_looked_up_for_every_crate() {
+    let known = std::fs::read_to_string(root().join("tests/vectors/advisory-db/crates.txt")).expect("a list");
+    let known: BTreeSet<&str> = known.lines().collect();
+    let lockfile = lockfile();
+    let others = lockfile.packages.iter().filter(|package| package.source.is_some());
+    let unknown: Vec<_> = others.map(|package| package.name.as_str()).filter(|name| !known.contains(name)).collect();
+    assert!(
+        unknown.is_empty(),
+        "look up {unknown:?} in rustsec/advisory-db, copy what it says of them, and add them to crates.txt"
+    );
+}
+
 #[test]
 fn an_advisory_that_applies_is_found() {
     // The leak between instances of the pooling allocator, which we would have had.

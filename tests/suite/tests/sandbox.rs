@@ -118,3 +118,47 @@ fn a_confined_process_has_threads_and_so_much_memory() {
     }
     assert_eq!(attempt("free", &["memory"]), End::Done);
 }
+
+/// Whether another process of the same account can read the environment, and so the memory, of one that is started so.
+fn readable_by_its_own_account(kind: &str) -> bool {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::PermissionsExt as _;
+    // Root may read everything, so both are nobody, from a place that nobody can reach.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("a folder for all");
+    let program = folder.path().join("confined");
+    std::fs::copy(env!("CARGO_BIN_EXE_confined"), &program).expect("a copy");
+    let as_nobody = |program: &std::ffi::OsStr| {
+        if !rustix::process::geteuid().is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+        command
+    };
+    let mut child = as_nobody(program.as_os_str())
+        .arg(kind)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("setpriv of util-linux");
+    let mut line = String::new();
+    let _read = BufReader::new(child.stdout.take().expect("a stream")).read_line(&mut line);
+    assert_eq!(line, "ready\n");
+    let environ = format!("/proc/{}/environ", child.id());
+    let read = as_nobody("cat".as_ref()).arg(environ).output().expect("cat");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit").to_owned();
+    if kind == "hardened" {
+        assert!(core.split_whitespace().nth(4) == Some("0"), "{core}");
+    }
+    drop(child.stdin.take());
+    let _ended = child.wait();
+    read.status.success()
+}
+
+#[test]
+fn nobody_of_its_own_account_reads_the_process_that_holds_secrets() {
+    assert!(readable_by_its_own_account("bare"), "another one is read, so the attempt is a real one");
+    assert!(!readable_by_its_own_account("hardened"));
+}
