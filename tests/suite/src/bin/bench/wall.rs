@@ -75,6 +75,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         while !with.world.host.workers()?.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // Until the host has seen it too: a call that meets a worker's death is told so, and is not tried again.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         first.push(once(&with).await?);
         later.push(once(&with).await?);
     }
