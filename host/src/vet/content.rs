@@ -228,10 +228,14 @@ fn jwt(rest: &[u8]) -> Option<(&'static str, usize)> {
     Some(("a signed JWT", whole))
 }
 
+/// Where the superuser of most systems is at home.
+const SUPERUSER: &str = "/root";
+
 /// The home folder that a path goes through.
 fn home(rest: &[u8]) -> Option<String> {
-    if rest.starts_with(b"/root/.") {
-        return Some("/root".to_owned());
+    // Of the superuser, whose home is no folder of others; what is hidden in it is a tool's.
+    if rest.strip_prefix(SUPERUSER.as_bytes()).is_some_and(|below| below.starts_with(b"/.")) {
+        return Some(SUPERUSER.to_owned());
     }
     let prefix = ["/home/", "/Users/", "C:\\Users\\"].into_iter().find(|prefix| rest.starts_with(prefix.as_bytes()))?;
     let name = &rest[prefix.len()..];
