@@ -16,6 +16,7 @@ pub mod clock;
 pub mod ids;
 pub mod sandbox;
 pub mod secret;
+mod sync;
 
 pub mod vet;
 

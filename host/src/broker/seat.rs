@@ -5,8 +5,8 @@ use super::confined::{Confinement, Watch};
 use super::policy::Permit;
 use crate::identity::Live;
 use crate::ids::{CredentialId, InvocationId, ProviderName};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most credential handles that one invocation may hold at once.
 const MAX_HELD: usize = 64;

@@ -3,8 +3,8 @@
 use super::Binding;
 use crate::clock::{Clock, Steady};
 use crate::ids::{fill_random, sha256};
+use crate::sync::{Arc, PoisonError, RwLock};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use zeroize::Zeroizing;
 

@@ -3,7 +3,7 @@
 use super::cache::{Cache, Found};
 use super::key::{Held, Place, VaultKey, client_of};
 use super::minted::Minted;
-use super::refresh::{Age, Flights};
+use super::refresh::{Age, Renewal, Renewals};
 use super::tokens::Tokens;
 use super::wanted::Wanted;
 use super::{GrantRow, Rows, RowsError};
@@ -64,7 +64,7 @@ pub(super) struct Parts {
     pub(super) account: Account,
     pub(super) clock: Clock,
     pub(super) cache: Cache,
-    pub(super) flights: Flights,
+    pub(super) renewals: Renewals,
     pub(super) minted: Minted,
     /// Whoever changes rows of a place holds its turn over the durable write and the cache, so that both see changes
     /// in one order. Many places share a turn; readers take none.
@@ -230,8 +230,8 @@ impl Vault {
             cache.put(Place::of_row(&account, &row), Arc::new(Held::new(row)));
         }
         let turns = (0..64).map(|_| Mutex::new(())).collect();
-        let flights = Flights::default();
-        let minted = Minted::default();
+        let renewals = Renewals::none();
+        let minted = Minted::none();
         let parts = Parts {
             rows,
             sealer,
@@ -243,7 +243,7 @@ impl Vault {
             account,
             clock,
             cache,
-            flights,
+            renewals,
             minted,
             turns,
         };
@@ -291,7 +291,7 @@ impl Vault {
         let who = written.binding();
         let key = VaultKey::of(&parts.account, who, provider).ok_or(VaultError::Missing)?;
         let mut none = VaultError::Missing;
-        let mut renewed: Option<(GrantId, Result<(), VaultError>)> = None;
+        let mut renewed: Option<(GrantId, Result<Renewal, VaultError>)> = None;
         // After every wait the grant is looked up anew, so that none is released that was revoked meanwhile. Each round
         // renews, removes or finds changed one grant; users have few.
         for _ in 0..16 {
@@ -304,20 +304,20 @@ impl Vault {
             let age = Age::of(&held.row, tokens.renewable(), parts.clock.now());
             let settled = renewed.take().filter(|(id, _)| *id == held.row.id).map(|(_, result)| result);
             match (age, settled) {
-                (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(()))) => {
+                (Age::Fresh, _) | (Age::Due, Some(_)) | (Age::Over, Some(Ok(_))) => {
                     return parts.released(&held, &tokens);
                 }
                 (Age::Over, Some(Err(error))) => return Err(error),
-                (Age::Due, None) if parts.flights.resting(held.row.id, parts.clock.now()) => {
+                (Age::Due, None) if parts.renewals.resting(held.row.id, parts.clock.now()) => {
                     return parts.released(&held, &tokens);
                 }
                 (age, None) => {
                     drop(tokens);
                     let Some(result) = parts.renewed(&held, who, provider, age).await else { continue };
-                    if matches!(result, Err(VaultError::GrantGone)) {
-                        none = VaultError::GrantGone;
-                    } else {
-                        renewed = Some((held.row.id, result));
+                    match result {
+                        Err(VaultError::GrantGone) => none = VaultError::GrantGone,
+                        Ok(Renewal::Written) => {}
+                        result => renewed = Some((held.row.id, result)),
                     }
                 }
             }
@@ -375,7 +375,7 @@ impl Vault {
             let held = key.seal(&parts.sealer, row, &plain)?;
             parts.rows.put(held.row.clone()).await?;
             parts.cache.put(key.place().clone(), Arc::new(held));
-            parts.flights.forget(id);
+            parts.renewals.forget(id);
             Ok(id)
         });
         work.await.unwrap_or(Err(VaultError::Stopped))
@@ -468,7 +468,7 @@ impl Parts {
             if held.row.asked.covers(&wanted.scopes) || held.usable.covers(&wanted.scopes) {
                 self.rows.remove(held.row.id).await?;
                 self.cache.remove(held.row.id);
-                self.flights.forget(held.row.id);
+                self.renewals.forget(held.row.id);
                 count += 1;
             }
         }

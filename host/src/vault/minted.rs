@@ -5,6 +5,7 @@
 //! executing bytes and the user's very token included: a workload's tokens are its own, whoever it serves. One flight each, whoever asks and whoever goes away. A host that
 //! starts anew knows none of them.
 
+use super::flight::Flights;
 use super::grants::{Parts, Token, Vault, VaultError};
 use super::refresh::{Age, PATIENCE, REST};
 use super::wanted::Wanted;
@@ -19,7 +20,7 @@ use crate::oauth::{
 use crate::providers::ApiKeyProvider;
 use crate::seal::push_part;
 use crate::secret::SharedSecret;
-use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::{Map, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,14 +72,15 @@ pub struct MintedFacts {
 }
 
 /// The tokens that are there, and those on their way.
-#[derive(Default)]
-pub(super) struct Minted(Mutex<State>);
+pub(super) struct Minted {
+    flights: Arc<Flights<Name, Result<Arc<MintedToken>, VaultError>>>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     tokens: HashMap<Name, Arc<MintedToken>>,
     owners: HashMap<Owner, HashSet<Name>>,
-    flying: HashMap<Name, Flight>,
     /// Not to be asked for before, while there is one that is still valid.
     resting: HashMap<Name, Timestamp>,
     /// Counts what was forgotten: a flight that began before it is not kept.
@@ -109,8 +111,6 @@ struct MintedToken {
     /// As `until`, whatever becomes of the wall clock.
     over_at: Steady,
 }
-
-type Flight = Shared<BoxFuture<'static, Result<Arc<MintedToken>, VaultError>>>;
 
 impl Vault {
     /// Sees to it that there is a token, and tells what is known of it. Releases nothing: a record of its own says that it
@@ -174,8 +174,34 @@ impl Vault {
 }
 
 impl Minted {
+    pub(super) fn none() -> Self {
+        Self { flights: Flights::new(|| Err(VaultError::Stopped)), state: Mutex::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token to be released now, or else one that may be while another is on its way.
+    fn look(
+        &self,
+        name: Name,
+        provider: &Arc<Provider>,
+        now: Timestamp,
+        steady: Steady,
+    ) -> Result<Arc<MintedToken>, Option<Arc<MintedToken>>> {
+        let state = self.state();
+        let there = state.tokens.get(&name);
+        let Some(there) = there.filter(|token| Arc::ptr_eq(&token.provider, provider) && steady < token.over_at) else {
+            return Err(None);
+        };
+        let resting = state.resting.get(&name).is_some_and(|until| now < *until);
+        match Age::within(there.since, there.until, true, now) {
+            Age::Fresh => Ok(there.clone()),
+            Age::Due if resting => Ok(there.clone()),
+            Age::Due => Err(Some(there.clone())),
+            Age::Over => Err(None),
+        }
     }
 }
 
@@ -212,20 +238,6 @@ impl State {
     }
 }
 
-/// Ends a flight even if its task panics.
-struct Landing {
-    parts: Arc<Parts>,
-    name: Name,
-    /// Its place in memory is part of the name.
-    _provider: Arc<Provider>,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.parts.minted.state().flying.remove(&self.name);
-    }
-}
-
 impl Parts {
     async fn minted(
         self: &Arc<Self>,
@@ -239,22 +251,17 @@ impl Parts {
             Mint::OnBehalfOf(_) => Some(subject_of(who, now)?),
         };
         let name = self.name(who, provider, mint, subject);
-        let (there, flight) = {
-            let mut state = self.minted.state();
-            let there = state
-                .tokens
-                .get(&name)
-                .filter(|token| Arc::ptr_eq(&token.provider, provider) && steady < token.over_at)
-                .cloned();
-            let age = there.as_ref().map_or(Age::Over, |token| Age::within(token.since, token.until, true, now));
-            let resting = state.resting.get(&name).is_some_and(|until| now < *until);
-            match (there, age) {
-                (Some(token), Age::Fresh) => return Ok(token),
-                (Some(token), Age::Due) if resting => return Ok(token),
-                (there, age) => {
-                    (there.filter(|_| age == Age::Due), self.flight_of(&mut state, name, who, provider, mint))
-                }
-            }
+        let there = match self.minted.look(name, provider, now, steady) {
+            Ok(token) => return Ok(token),
+            Err(there) => there,
+        };
+        let prepare = || match self.minted.look(name, provider, now, steady) {
+            Ok(token) => Err(token),
+            Err(_) => Ok(self.journey(name, who, provider, mint)),
+        };
+        let flight = match self.minted.flights.board(name, prepare) {
+            Ok(flight) => flight,
+            Err(token) => return Ok(token),
         };
         match there {
             None => flight.await,
@@ -296,24 +303,20 @@ impl Parts {
         Name(sha256(&bytes))
     }
 
-    /// The flight of this token: the one that is on its way, or a new one.
-    fn flight_of(
+    /// Mints the token, and keeps it unless it was forgotten meanwhile.
+    fn journey(
         self: &Arc<Self>,
-        state: &mut State,
         name: Name,
         who: &Arc<Binding>,
         provider: &Arc<Provider>,
         mint: &Mint,
-    ) -> Flight {
-        if let Some(flight) = state.flying.get(&name) {
-            return flight.clone();
-        }
-        let epoch = state.epoch;
+    ) -> BoxFuture<'static, Result<Arc<MintedToken>, VaultError>> {
+        let epoch = self.minted.state().epoch;
         let (parts, who, provider, mint) = (self.clone(), who.clone(), provider.clone(), mint.clone());
-        let task = tokio::spawn(async move {
-            let landing = Landing { parts, name, _provider: provider.clone() };
-            let parts = &landing.parts;
-            let result = parts.mint_boxed(who, provider, mint).await;
+        // Boxed, because minting on behalf of somebody may need the agent's own token first. It holds on to the provider,
+        // whose place in memory is part of the name.
+        async move {
+            let result = parts.mint(&who, &provider, &mint).await;
             let now = parts.clock.now();
             let mut state = parts.minted.state();
             match &result {
@@ -325,21 +328,8 @@ impl Parts {
             }
             drop(state);
             result
-        });
-        let flight = async move { task.await.unwrap_or(Err(VaultError::Stopped)) }.boxed().shared();
-        state.flying.insert(name, flight.clone());
-        flight
-    }
-
-    /// Boxed, because minting on behalf of somebody may need the agent's own token first.
-    fn mint_boxed(
-        self: &Arc<Self>,
-        who: Arc<Binding>,
-        provider: Arc<Provider>,
-        mint: Mint,
-    ) -> BoxFuture<'static, Result<Arc<MintedToken>, VaultError>> {
-        let parts = self.clone();
-        async move { parts.mint(&who, &provider, &mint).await }.boxed()
+        }
+        .boxed()
     }
 
     /// Open, act, close. The record is durable before anything is asked for.

@@ -5,6 +5,7 @@
 //! takes a [`crate::audit::Written`].
 
 mod cache;
+mod flight;
 mod grants;
 mod key;
 mod minted;

@@ -9,6 +9,7 @@
 //! provider that then no longer honours the refresh token has answered before, and the record says so instead of blaming
 //! the user or the provider. What follows is an honest "ask for consent again", never a token of somebody else's.
 
+use super::flight::{Flight, Flights};
 use super::grants::{Parts, VaultError};
 use super::key::{Held, Place, VaultKey};
 use super::tokens::Tokens;
@@ -18,7 +19,6 @@ use crate::clock::Timestamp;
 use crate::identity::Binding;
 use crate::ids::{GrantId, Scopes};
 use crate::oauth::{OAuthError, Proofs, Provider, TokenSet};
-use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,47 +72,47 @@ impl Age {
     }
 }
 
-type Flight = Shared<BoxFuture<'static, Result<(), VaultError>>>;
+/// What a flight came to, other than an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// The provider gave a token just now.
+    Made,
+    /// One that it gave before could be written by now: how old it is has to be looked at.
+    Written,
+}
 
 /// Refreshes on their way, and what is remembered between them.
-#[derive(Default)]
-pub(super) struct Flights(Mutex<State>);
+pub(super) struct Renewals {
+    flights: Arc<Flights<GrantId, Result<Renewal, VaultError>>>,
+    remembered: Mutex<Remembered>,
+}
 
 #[derive(Default)]
-struct State {
-    flying: HashMap<GrantId, Flight>,
+struct Remembered {
     /// Not to be tried before, while the token is still valid.
     resting: HashMap<GrantId, Timestamp>,
     /// Renewed at the provider but not written yet.
     unsaved: HashMap<GrantId, Arc<Held>>,
 }
 
-impl Flights {
+impl Renewals {
+    pub(super) fn none() -> Self {
+        Self { flights: Flights::new(|| Err(VaultError::Stopped)), remembered: Mutex::default() }
+    }
+
     pub(super) fn resting(&self, id: GrantId, now: Timestamp) -> bool {
-        self.state().resting.get(&id).is_some_and(|until| now < *until)
+        self.remembered().resting.get(&id).is_some_and(|until| now < *until)
     }
 
     /// Forgets what is remembered of a grant that was replaced or removed.
     pub(super) fn forget(&self, id: GrantId) {
-        let mut state = self.state();
-        state.resting.remove(&id);
-        state.unsaved.remove(&id);
+        let mut remembered = self.remembered();
+        remembered.resting.remove(&id);
+        remembered.unsaved.remove(&id);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends a flight even if its task panics.
-struct Landing {
-    parts: Arc<Parts>,
-    id: GrantId,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.parts.flights.state().flying.remove(&self.id);
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,41 +124,41 @@ impl Parts {
         who: &Arc<Binding>,
         provider: &Arc<Provider>,
         age: Age,
-    ) -> Option<Result<(), VaultError>> {
+    ) -> Option<Result<Renewal, VaultError>> {
         let flight = self.flight(held, who, provider)?;
         if age == Age::Over {
             return Some(flight.await);
         }
-        Some(tokio::time::timeout(PATIENCE, flight).await.unwrap_or(Ok(())))
+        Some(tokio::time::timeout(PATIENCE, flight).await.unwrap_or(Ok(Renewal::Made)))
     }
 
     /// The flight of this grant: the one that is on its way, or a new one.
-    fn flight(self: &Arc<Self>, held: &Arc<Held>, who: &Arc<Binding>, provider: &Arc<Provider>) -> Option<Flight> {
+    fn flight(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        who: &Arc<Binding>,
+        provider: &Arc<Provider>,
+    ) -> Option<Flight<Result<Renewal, VaultError>>> {
         let id = held.row.id;
-        let mut state = self.flights.state();
-        if let Some(flight) = state.flying.get(&id) {
-            return Some(flight.clone());
-        }
-        // A flight changes the cache before it lands, and it lands under this lock: whoever looked the grant up before
-        // must not spend its refresh token once more.
-        if self.cache.by_id(id)?.row.generation != held.row.generation {
-            return None;
-        }
-        let (parts, held, who, provider) = (self.clone(), held.clone(), who.clone(), provider.clone());
-        let task = tokio::spawn(async move {
-            let landing = Landing { parts, id };
-            let result = landing.parts.refresh(&held, &who, &provider).await;
-            landing.parts.remember(&held, &result);
-            result
-        });
-        let flight = async move { task.await.unwrap_or(Err(VaultError::Stopped)) }.boxed().shared();
-        state.flying.insert(id, flight.clone());
-        Some(flight)
+        let prepare = || {
+            // A flight changes the cache before it lands: whoever looked the grant up before must not spend its refresh
+            // token once more.
+            if !self.unchanged(held) {
+                return Err(());
+            }
+            let (parts, held, who, provider) = (self.clone(), held.clone(), who.clone(), provider.clone());
+            Ok(async move {
+                let result = parts.refresh(&held, &who, &provider).await;
+                parts.remember(&held, &result);
+                result
+            })
+        };
+        self.renewals.flights.board(id, prepare).ok()
     }
 
-    fn remember(&self, held: &Held, result: &Result<(), VaultError>) {
+    fn remember(&self, held: &Held, result: &Result<Renewal, VaultError>) {
         let id = held.row.id;
-        let mut state = self.flights.state();
+        let mut remembered = self.renewals.remembered();
         let until = match result {
             // It answered, so the refresh token is most likely spent. Showing it again would end the grant at a provider
             // that watches for that, and the valid token with it: not before there is nothing left to lose.
@@ -169,8 +169,8 @@ impl Parts {
             _ => None,
         };
         match until {
-            Some(until) => state.resting.insert(id, until),
-            None => state.resting.remove(&id),
+            Some(until) => remembered.resting.insert(id, until),
+            None => remembered.resting.remove(&id),
         };
     }
 
@@ -180,31 +180,31 @@ impl Parts {
         held: &Arc<Held>,
         who: &Arc<Binding>,
         provider: &Arc<Provider>,
-    ) -> Result<(), VaultError> {
+    ) -> Result<Renewal, VaultError> {
         let detail = json!({ "grant": held.row.id, "scopes": held.row.granted });
         let attempt = self.trail.open(who, Action::new(codes::REFRESH, provider.name.as_str()).with(detail))?;
         let result = self.refresh_attempted(&attempt, held, provider).await;
         attempt.close(match &result {
-            Ok(lost) if lost.is_empty() => Outcome::allowed(),
-            Ok(lost) => Outcome::allowed_with(format!("the provider no longer grants `{}`", lost.joined())),
+            Ok((_, lost)) if lost.is_empty() => Outcome::allowed(),
+            Ok((_, lost)) => Outcome::allowed_with(format!("the provider no longer grants `{}`", lost.joined())),
             Err(VaultError::GrantGone) => Outcome::refused(gone(held.row.renewing_since)),
             Err(error) => Outcome::failed(with_cause(error)),
         });
-        result.map(|_| ())
+        result.map(|(renewal, _)| renewal)
     }
 
-    /// The scopes that the provider took away.
+    /// And the scopes that the provider took away.
     async fn refresh_attempted(
         self: &Arc<Self>,
         attempt: &Attempt,
         held: &Arc<Held>,
         provider: &Arc<Provider>,
-    ) -> Result<Scopes, VaultError> {
+    ) -> Result<(Renewal, Scopes), VaultError> {
         let key = VaultKey::of(&self.account, attempt.binding(), provider).ok_or(VaultError::Missing)?;
         let tokens = key.open(&self.sealer, held)?;
-        let unsaved = self.flights.state().unsaved.get(&held.row.id).cloned();
+        let unsaved = self.renewals.remembered().unsaved.get(&held.row.id).cloned();
         if let Some(next) = unsaved.filter(|next| next.row.generation == held.row.generation + 1) {
-            return self.save(key.place(), held, next).await;
+            return Ok((Renewal::Written, self.save(key.place(), held, next).await?));
         }
         let Some(refresh) = tokens.refresh() else {
             attempt.written().await?;
@@ -233,12 +233,12 @@ impl Parts {
                 let next = Some(fresh.refresh.as_ref().unwrap_or(&refresh));
                 let next = Tokens::of(&fresh, next, tokens.holder(), prover.as_ref().map(|prover| &**prover.key()))?;
                 let next = Arc::new(key.seal(&self.sealer, next_row(&held.row, &fresh, now), &next)?);
-                self.flights.state().unsaved.insert(held.row.id, next.clone());
+                self.renewals.remembered().unsaved.insert(held.row.id, next.clone());
                 let saved = self.save(key.place(), held, next).await;
                 if matches!(saved, Err(VaultError::GrantGone)) {
                     self.disown(provider, held, fresh).await;
                 }
-                saved
+                Ok((Renewal::Made, saved?))
             }
             Err(OAuthError::GrantGone) => {
                 self.remove_dead(key.place(), held).await?;
@@ -290,7 +290,7 @@ impl Parts {
     async fn save(&self, place: &Place, held: &Held, next: Arc<Held>) -> Result<Scopes, VaultError> {
         let _turn = self.turn(place).await;
         let replaced = self.rows.replace(held.row.generation, next.row.clone()).await?;
-        self.flights.state().unsaved.remove(&held.row.id);
+        self.renewals.remembered().unsaved.remove(&held.row.id);
         if replaced {
             let lost = next.usable.missing(&held.usable);
             self.cache.put(place.clone(), next);
@@ -313,7 +313,7 @@ impl Parts {
             PendingRevocation { grant: id, row: held.row.clone(), attempts: 0, next_at: self.clock.now().plus(REST) };
         self.rows.revoke(id, pending).await?;
         self.cache.remove(id);
-        self.flights.forget(id);
+        self.renewals.forget(id);
         if let Err(error) = self.rows.reschedule(id, 0, None).await {
             tracing::warn!(%error, grant = %id, "the provider will be told of a grant that it ended itself");
         }

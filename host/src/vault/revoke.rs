@@ -123,7 +123,7 @@ impl Parts {
         let pending = PendingRevocation { grant: id, row, attempts: 0, next_at: self.clock.now().plus(LEASE) };
         let removed = self.rows.revoke(id, pending.clone()).await?;
         self.cache.remove(id);
-        self.flights.forget(id);
+        self.renewals.forget(id);
         if removed { Ok(pending) } else { Err(VaultError::Missing) }
     }
 

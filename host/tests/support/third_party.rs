@@ -110,6 +110,11 @@ impl ThirdParty {
         refresh.to_owned()
     }
 
+    /// This refresh token works no longer.
+    pub fn forget(&self, refresh: &str) {
+        self.state.live.lock().unwrap().remove(refresh);
+    }
+
     pub fn refreshes(&self) -> usize {
         self.state.refreshes.load(Ordering::SeqCst)
     }

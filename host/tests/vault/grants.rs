@@ -1,5 +1,6 @@
 //! Grants: who gets which token, what happens when it is renewed, and that revoked means revoked.
 
+use crate::support::stores::Fault;
 use crate::support::third_party::ThirdParty;
 use crate::support::{Bench, eventually, scopes, text, tokens};
 use attache::audit::{Actor, Decision, codes};
@@ -344,6 +345,21 @@ async fn what_cannot_be_written_down_is_not_renewed_or_revoked() {
     assert!(matches!(revoked, Err(VaultError::Unwritable(_))));
     assert_eq!(bench.rows.rows.lock().unwrap().len(), 1);
     assert!(bench.saas.revoked().is_empty());
+}
+
+/// A renewal that could not be written is written as soon as that goes; by then its token may be over as well.
+#[tokio::test]
+async fn a_renewal_that_was_written_too_late_is_made_once_more() {
+    let bench = Bench::new().await;
+    let who = bench.bind("calendar", "alice").await;
+    let refresh = bench.saas.issue("first");
+    bench.keep(&who, "google", &scopes("read"), tokens("old", Some(&refresh))).await;
+    bench.clock.advance(HOUR);
+    *bench.rows.fault.lock().unwrap() = Some(("replace", Fault::Fails));
+    assert!(matches!(bench.token(&who, "google", &scopes("read")).await, Err(VaultError::Rows(_))));
+    *bench.rows.fault.lock().unwrap() = None;
+    bench.clock.advance(HOUR);
+    assert_eq!(text(&bench.token(&who, "google", &scopes("read")).await.unwrap()), "access-r1");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// From the words at the top to the wiring at the bottom: a room names itself and rooms of earlier lines. Rooms of one
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
-    &["ids", "secret", "clock", "sandbox", "vet"],
+    &["ids", "secret", "clock", "sandbox", "sync", "vet"],
     &["seal"],
     &["jose"],
     &["egress"],
