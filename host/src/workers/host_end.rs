@@ -55,8 +55,8 @@ impl Drop for Seat {
 }
 
 impl Seated {
-    pub(super) fn seat(self: &Arc<Self>, wat: &Presented) -> Seat {
-        let name = sha256(&wat.0);
+    /// By the hash of its token.
+    pub(super) fn seat(self: &Arc<Self>, name: [u8; 32]) -> Seat {
         self.tokens().insert(name, watch::Sender::new(()));
         Seat { seated: self.clone(), name }
     }
@@ -98,6 +98,8 @@ pub(super) async fn serve(socket: UnixStream, seated: Arc<Seated>, broker: Arc<d
     let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        // A guest that ends gives up all that it had begun at once: no more than there are streams, and no attack.
+        .max_pending_accept_reset_streams(STREAMS as usize)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_header_list_size(8 << 10)

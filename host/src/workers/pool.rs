@@ -1,6 +1,6 @@
 //! Which worker runs an invocation: one that serves the same agent's same component for the same user, and no other.
 
-use super::process::{Recipe, Worker};
+use super::process::{NotRun, Recipe, Work, Worker};
 use crate::broker::{Body, Broker, Guest};
 use crate::runtime::{Compiled, Engine, InvokeError};
 use http::{Request, Response};
@@ -129,22 +129,30 @@ impl Workers {
         if compiled.wants_reveal() && !guest.reveal {
             return Err(InvokeError::RevealNotGranted);
         }
-        let lease = self.lease(compiled, &guest).await?;
-        let worker = lease.worker.clone();
-        worker.invoke(guest, request, lease).await
+        let (pair, agent) = (Pair::of(&guest), guest.workload.name.clone());
+        let mut work = Work::new(guest, request)?;
+        // A worker may end while work is on its way to it; what nothing was sent of goes to another.
+        for _ in 0..3 {
+            let lease = self.lease(compiled, &agent, &pair).await?;
+            match lease.worker.clone().invoke(work, lease).await {
+                Ok(response) => return Ok(response),
+                Err(NotRun::Failed(error)) => return Err(error),
+                Err(NotRun::Untouched(again)) => work = again,
+            }
+        }
+        Err(InvokeError::Stopped)
     }
 
-    async fn lease(self: &Arc<Self>, compiled: &Compiled, guest: &Guest) -> Result<Lease, InvokeError> {
-        let pair = Pair::of(guest);
+    async fn lease(self: &Arc<Self>, compiled: &Compiled, agent: &str, pair: &Pair) -> Result<Lease, InvokeError> {
         let until = Instant::now() + self.engine.config().admission_wait;
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             // Before looking, so that nothing freed in between is missed.
             freed.as_mut().enable();
-            match self.find(&pair) {
+            match self.find(pair) {
                 Found::Worker(lease) => return Ok(lease),
-                Found::Room(number) => return self.start(compiled, guest, &pair, number).await,
+                Found::Room(number) => return self.start(compiled, agent, pair, number).await,
                 Found::Full => timeout_at(until, freed).await.map_err(|_| InvokeError::Busy)?,
             }
         }
@@ -176,7 +184,7 @@ impl Workers {
     async fn start(
         self: &Arc<Self>,
         compiled: &Compiled,
-        guest: &Guest,
+        agent: &str,
         pair: &Pair,
         number: u64,
     ) -> Result<Lease, InvokeError> {
@@ -191,10 +199,10 @@ impl Workers {
             order: &order,
             deadline: config.deadline,
         };
-        let name: Arc<str> = Arc::from(guest.workload.name.as_str());
+        let name: Arc<str> = Arc::from(agent);
         let worker = Worker::start(&recipe, compiled, self.broker.clone(), name).await;
         let worker = worker.map(Arc::new).map_err(|error| {
-            tracing::error!(agent = guest.workload.name, %error, "a worker does not start");
+            tracing::error!(agent, %error, "a worker does not start");
             InvokeError::Host
         })?;
         worker.running.fetch_add(1, Ordering::AcqRel);

@@ -2,9 +2,10 @@
 
 use super::body::{self, message};
 use super::host_end::{self, Seat, Seated};
-use super::wire::{Invoke, Invoked, Presented, RequestHead, WireError};
+use super::wire::{Invoke, Invoked, Presented, RequestHead};
 use super::{STREAM_WINDOW, WINDOW, WORKER};
 use crate::broker::{Body, BodyError, Broker, Guest};
+use crate::ids::sha256;
 use crate::runtime::{Compiled, InvokeError};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -34,8 +35,8 @@ const BEGIN: Duration = Duration::from_secs(20);
 /// Bytes of a worker's log that are passed on in a second; and of one line.
 const LOG_BYTES: usize = 64 << 10;
 const LINE_BYTES: usize = 8 << 10;
-/// Of a reason why an invocation failed.
-const MOST_REASON_CHARS: usize = 200;
+/// Of a reason why an invocation failed: what the engine says of one, and the sign that it was cut.
+const MOST_REASON_CHARS: usize = 201;
 
 /// What all workers are started with.
 pub(super) struct Recipe<'a> {
@@ -127,48 +128,73 @@ impl Worker {
     /// Runs one invocation. `held` is given up with the last byte of the response.
     pub(super) async fn invoke(
         self: Arc<Self>,
-        guest: Guest,
-        request: Request<Body>,
+        work: Work,
         held: impl Send + Unpin + 'static,
-    ) -> Result<Response<Body>, InvokeError> {
-        let Guest { wat, workload, user, claims, reveal } = guest;
-        let wat = Presented(*wat.to_worker());
-        // Its answer may tell the length of a body that is not there (RFC 9110 §9.3.2).
-        let bodiless = request.method() == http::Method::HEAD;
-        let seat = self.seated.seat(&wat);
-        let head = Invoke { wat, workload, user, claims, reveal, request: RequestHead::of(&request) };
-        let message = message(&head, Some(request.into_body())).map_err(|_| InvokeError::Host)?;
-        drop(head);
-        let request = Request::post("http://worker/invoke").body(message).map_err(|_| InvokeError::Host)?;
+    ) -> Result<Response<Body>, NotRun> {
+        let Work { name, bodiless, message } = work;
+        let seat = self.seated.seat(name);
         let until = Instant::now() + self.deadline + GRACE;
         let mut sender = self.sender.clone();
         let begun = async {
-            let response = sender.send_request(request).await.map_err(|_| InvokeError::Stopped)?;
+            let response =
+                sender.try_send_request(message).await.map_err(|mut failed| match failed.take_message() {
+                    Some(message) => NotRun::Untouched(Work { name, bodiless, message }),
+                    None => NotRun::Failed(InvokeError::Stopped),
+                })?;
             if !response.status().is_success() {
-                return Err(InvokeError::Host);
+                return Err(NotRun::Failed(InvokeError::Host));
             }
-            body::read::<Invoked, _>(response.into_body()).await.map_err(|_| InvokeError::Stopped)
+            let read = body::read::<Invoked, _>(response.into_body()).await;
+            read.map_err(|_| NotRun::Failed(InvokeError::Stopped))
         };
         let (head, rest) = match tokio::time::timeout_at(until, begun).await {
             Ok(begun) => begun?,
             Err(_elapsed) => {
                 tracing::error!(agent = &*self.agent, "a worker held an invocation beyond its deadline; it is ended");
                 self.end();
-                return Err(InvokeError::Deadline(self.deadline));
+                return Err(NotRun::Failed(InvokeError::Deadline(self.deadline)));
             }
         };
-        let stopped = |_: WireError| InvokeError::Stopped;
-        let head = head.map_err(plainly)?;
+        let stopped = || NotRun::Failed(InvokeError::Stopped);
+        let head = head.map_err(|error| NotRun::Failed(plainly(error)))?;
         let told = head.length;
-        let head = head.with(()).map_err(stopped)?;
+        let head = head.with(()).map_err(|_| stopped())?;
         // A worker may be anybody's by now, and what is no final answer would be one to the connection that it goes out on.
         let length = if bodiless { Some(Some(0)) } else { length_of(&head, told) };
-        let length = length.filter(|_| !head.status().is_informational()).ok_or(InvokeError::Stopped)?;
+        let length = length.filter(|_| !head.status().is_informational()).ok_or_else(stopped)?;
         let inner = rest.sized(length);
         let until = Box::pin(tokio::time::sleep_until(until));
         let running = Running { inner, until, worker: self, _seat: seat, _held: held };
         Ok(head.map(|()| running.boxed_unsync()))
     }
+}
+
+/// One invocation, on its way to a worker.
+pub(super) struct Work {
+    /// Of its workload access token.
+    name: [u8; 32],
+    /// Its answer may tell the length of a body that is not there (RFC 9110 §9.3.2).
+    bodiless: bool,
+    message: Request<Body>,
+}
+
+impl Work {
+    pub(super) fn new(guest: Guest, request: Request<Body>) -> Result<Self, InvokeError> {
+        let Guest { wat, workload, user, claims, reveal } = guest;
+        let wat = Presented(*wat.to_worker());
+        let (name, bodiless) = (sha256(&wat.0), request.method() == http::Method::HEAD);
+        let head = Invoke { wat, workload, user, claims, reveal, request: RequestHead::of(&request) };
+        let message = message(&head, Some(request.into_body())).map_err(|_| InvokeError::Host)?;
+        let message = Request::post("http://worker/invoke").body(message).map_err(|_| InvokeError::Host)?;
+        Ok(Self { name, bodiless, message })
+    }
+}
+
+/// Why there is no response.
+pub(super) enum NotRun {
+    /// The worker ended before anything of it was sent: another can take it.
+    Untouched(Work),
+    Failed(InvokeError),
 }
 
 /// Ends a worker that did not get as far as to take work.
@@ -227,14 +253,15 @@ async fn begin(mut sender: SendRequest<Body>, order: &[u8], compiled: &Compiled)
 
 /// Waits for the end of the process, or brings it about.
 async fn watch(mut child: Child, seated: Arc<Seated>, over: Arc<AtomicBool>, worker: Arc<str>) {
-    let ended = tokio::select! {
-        status = child.wait() => status,
+    let (ended, asked) = tokio::select! {
+        status = child.wait() => (status, over.swap(true, Ordering::AcqRel)),
         () = seated.enough.notified() => {
+            // Before it is gone: nobody is to be sent to it any more.
+            over.store(true, Ordering::Release);
             let _ = child.start_kill();
-            child.wait().await
+            (child.wait().await, true)
         }
     };
-    let asked = over.swap(true, Ordering::AcqRel);
     match ended {
         Ok(status) if asked || status.success() => tracing::debug!(%worker, %status, "a worker ended"),
         Ok(status) => tracing::error!(%worker, %status, "a worker ended by itself; what ran in it broke off"),

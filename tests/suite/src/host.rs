@@ -99,6 +99,8 @@ pub struct Spec {
     pub program: Option<PathBuf>,
     /// More lines for the file, such as an `[engine]` table.
     pub extra: String,
+    /// `extra` says itself how guests are kept apart, whatever `ATTACHE_ISOLATION` says.
+    pub own_isolation: bool,
     /// Providers that stand in `extra`, for the third parties to know where their browsers come back to.
     pub more_providers: Vec<String>,
     /// Files beside the configuration that only their owner can read: name and content.
@@ -153,7 +155,7 @@ impl Spec {
             );
         }
         text.push_str(&self.extra);
-        if behind_the_wall() {
+        if behind_the_wall() && !self.own_isolation {
             match text.find("[engine]\n") {
                 Some(at) => text.insert_str(at + "[engine]\n".len(), "isolation = \"process\"\n"),
                 None => text.push_str("\n[engine]\nisolation = \"process\"\n"),

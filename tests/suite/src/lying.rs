@@ -75,6 +75,7 @@ impl Lying {
             providers: Vec::new(),
             extra: format!("\n{}\n{extra}", lines.collect::<Vec<_>>().join("\n")),
             agents: vec![probe],
+            own_isolation: false,
             more_providers: Vec::new(),
             files: vec![("liar.key".into(), "a-secret-a-secret-a-secret".into())],
         };

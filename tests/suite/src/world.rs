@@ -74,6 +74,7 @@ impl World {
                 agent("probe", &["google-calendar", "team-calendar"]),
             ],
             extra: String::new(),
+            own_isolation: false,
             more_providers: Vec::new(),
             files: Vec::new(),
         };

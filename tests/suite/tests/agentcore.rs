@@ -8,11 +8,20 @@ use suite::testbed::Service;
 use suite::world::World;
 
 async fn passes(files: &[&str]) -> Result<()> {
+    passes_at("", files).await
+}
+
+/// With more lines of the host's configuration.
+async fn passes_at(lines: &str, files: &[&str]) -> Result<()> {
     if python().is_none() {
         eprintln!("SKIPPED: the clients are not installed; run `cargo xtask install` and this again");
         return Ok(());
     }
-    let world = World::start_with(configure).await?;
+    let world = World::start_with(|spec| {
+        configure(spec);
+        spec.extra.push_str(lines);
+    })
+    .await?;
     let liar = Service::start(json!({ "mode": "liar" })).await?;
     deploy(&world)?;
     let told = run(&world, &liar, files).await?;
@@ -49,4 +58,9 @@ async fn every_limit_of_the_models_is_enforced_and_what_is_not_offered_says_so()
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_sent_the_answer_is_one_that_the_openapi_document_has() -> Result<()> {
     passes(&["test_openapi.py"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_invokes_too_often_is_throttled_as_at_amazon() -> Result<()> {
+    passes_at("\n[limits]\ncaller_rate = 1\n", &["test_throttled.py"]).await
 }

@@ -8,6 +8,7 @@ mod guests;
 mod run;
 mod strangers;
 mod suite;
+mod supply;
 mod up;
 
 use anyhow::Result;
@@ -27,6 +28,8 @@ Development commands
   cargo xtask install  installs the test bed (from npm) and the official clients (from PyPI), into `.cache`
   cargo xtask strangers
                        makes components with the tools of other languages, for the tests of `attache vet`; takes minutes
+  cargo xtask deny     judges licences, sources and bans of what we build with (cargo-deny); `deny advisories` fetches
+  cargo xtask release  builds the program to be given away, with the list of its dependencies inside (cargo-auditable)
 
 What is needed besides Rust: a C compiler, npm for the test bed, and Python for the clients.
 ";
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
         Some("down") => up::down(),
         Some("guests") => guests::build().map(drop),
         Some("strangers") => strangers::make(),
+        Some("deny") => supply::deny(&arguments[1..]),
+        Some("release") => supply::release(),
         Some("install") => bed::install().and_then(|()| clients::install()),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
