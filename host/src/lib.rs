@@ -18,6 +18,7 @@ pub mod sandbox;
 pub mod secret;
 mod sync;
 
+pub mod oci;
 pub mod vet;
 
 pub mod jose;

@@ -447,6 +447,8 @@ async fn deploy_calendar(bench: &Bench) {
         publisher: "somebody else".into(),
         by: "operator".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: attache::directory::Authority::none(),
     };
     bench.directory.deploy(deployment).await.unwrap();
 }

@@ -37,6 +37,7 @@ fn row(id: GrantId, writer: usize) -> GrantRow {
         asked: Scopes::parse(["read"]).unwrap(),
         resources: Vec::new(),
         destinations: "https://api.example".into(),
+        authority: attache::directory::Authority::none(),
         granted: Scopes::parse(["read"]).unwrap(),
         created_at: Timestamp::from_secs(1),
         updated_at: Timestamp::from_secs(1),

@@ -133,6 +133,16 @@ operations! {
     SuspendAgent: Workload,
     /// Lets it be called again. Ours.
     ResumeAgent: Workload,
+    /// Lists the versions that ran under a name. Ours.
+    ListAgentVersions: Workload,
+    /// Gives a name back a version that ran under it before. Ours.
+    RollBackAgent: Workload,
+    /// Holds an agent to the version that it runs, or lets it go. Ours.
+    PinAgent: Workload,
+    /// Lists the bytes that may run nowhere. Ours.
+    ListKilled: Account,
+    /// Lets bytes run nowhere, under whatever name, or takes that back. Ours.
+    KillComponent: Everybody,
     /// Lets a workload use a credential provider. Ours.
     BindCredentialProvider: Workload,
     /// Takes that back. Ours.

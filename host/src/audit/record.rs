@@ -183,6 +183,14 @@ pub mod codes {
     pub const SUSPEND: &str = "agent.suspend";
     /// An agent was resumed.
     pub const RESUME: &str = "agent.resume";
+    /// An agent was given back an earlier version.
+    pub const ROLL_BACK: &str = "agent.roll-back";
+    /// An agent was held to its version, or let go.
+    pub const PIN: &str = "agent.pin";
+    /// Bytes may run nowhere on this host.
+    pub const KILL: &str = "component.kill";
+    /// They may again.
+    pub const REVIVE: &str = "component.revive";
     /// The host started.
     pub const START: &str = "host.start";
     /// An operator said that a database is meant which lacks what was written before.

@@ -5,12 +5,13 @@ use super::admin::{Admin, patiently, printed, typed};
 use super::deploy::agreed;
 use super::table::{Table, list, printable, time};
 use crate::clock::Timestamp;
+use crate::directory::Killed;
 use crate::ids::{AgentName, Digest, ProviderName};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use url::form_urlencoded;
 
@@ -46,6 +47,43 @@ enum Deed {
         /// Its name
         name: String,
     },
+    /// The versions that ever ran under a name, the newest first
+    Versions {
+        /// Its name
+        name: String,
+    },
+    /// Give it back a version that ran before
+    RollBack {
+        /// Its name
+        name: String,
+        /// Which: sha256:… [default: the one before the present]
+        digest: Option<Digest>,
+    },
+    /// Hold it to the version that it runs: nothing else is deployed under its name until it is let go
+    Pin {
+        /// Its name
+        name: String,
+    },
+    /// Let another version be deployed again
+    Unpin {
+        /// Its name
+        name: String,
+    },
+    /// Let bytes run nowhere on this host, under whatever name, and stop what runs of them
+    Kill {
+        /// Which: sha256:…
+        digest: Digest,
+        /// Why; shown to whoever wants to deploy it
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let them run again
+    Revive {
+        /// Which: sha256:…
+        digest: Digest,
+    },
+    /// What may run nowhere on this host, and why
+    Killed,
     /// Make a workload identity by hand, without deploying a component
     Create {
         /// Its name
@@ -135,7 +173,9 @@ pub(super) struct Agent {
     updated_at: Option<Timestamp>,
     #[serde(default)]
     state: String,
-    version: Option<Version>,
+    pub(super) version: Option<Version>,
+    #[serde(default)]
+    pinned: bool,
     #[serde(default)]
     allowed_return_urls: Vec<String>,
     #[serde(default)]
@@ -159,11 +199,16 @@ pub(super) struct Agent {
 }
 
 #[derive(Deserialize)]
-struct Version {
+pub(super) struct Version {
     digest: String,
     #[serde(default)]
     deployed_by: String,
     deployed_at: Option<Timestamp>,
+    /// Where it came from, where that is known.
+    source: Option<String>,
+    /// What it could use a grant for, and says that it will.
+    #[serde(default)]
+    pub(super) authority: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -213,6 +258,53 @@ impl Agents {
             Deed::Resume { name } => {
                 (admin.change(Method::POST, &path(&name, "resume")?, None).await?, name, "may be invoked again")
             }
+            Deed::Versions { name } => {
+                let reply = admin.read(&path(&name, "versions")?, &[]).await?;
+                if !printed(global.format, &reply) {
+                    history(&typed::<Vec<Version>>(&reply)?);
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Deed::RollBack { name, digest } => {
+                let body = json!({ "to": digest });
+                (
+                    admin.change(Method::POST, &path(&name, "roll-back")?, Some(body)).await?,
+                    name,
+                    "runs that version again",
+                )
+            }
+            Deed::Pin { name } => {
+                (admin.change(Method::POST, &path(&name, "pin")?, None).await?, name, "is held to its version")
+            }
+            Deed::Unpin { name } => {
+                (admin.change(Method::POST, &path(&name, "unpin")?, None).await?, name, "may be given another version")
+            }
+            Deed::Kill { digest, reason } => {
+                let body = json!({ "reason": reason });
+                let reply = admin.change(Method::PUT, &format!("/v1/killed/{digest}"), Some(body)).await?;
+                if !printed(global.format, &reply) {
+                    println!("{digest} runs nowhere on this host any more");
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Deed::Revive { digest } => {
+                let reply = admin.change(Method::DELETE, &format!("/v1/killed/{digest}"), None).await?;
+                if !printed(global.format, &reply) {
+                    println!("{digest} may run on this host again");
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
+            Deed::Killed => {
+                let reply = admin.read("/v1/killed", &[]).await?;
+                if !printed(global.format, &reply) {
+                    let mut table = Table::new(&["digest", "when", "by", "why"]);
+                    for one in typed::<Vec<Killed>>(&reply)? {
+                        table.row([one.digest.to_string(), time(one.at), one.by, one.reason]);
+                    }
+                    table.print("nothing is: `attache agents kill DIGEST --reason WHY` stops a version for good");
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
             Deed::Create { name, publisher, return_urls, tags } => {
                 let tags: BTreeMap<_, _> = tags.into_iter().collect();
                 let body =
@@ -259,6 +351,19 @@ impl Agents {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn history(versions: &[Version]) {
+    let mut table = Table::new(&["digest", "deployed", "by", "from"]);
+    for version in versions {
+        table.row([
+            version.digest.clone(),
+            version.deployed_at.map_or("-".into(), time),
+            version.deployed_by.clone(),
+            version.source.clone().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    table.print("nothing was ever deployed under this name");
 }
 
 /// A name goes into a path, so it is checked before.
@@ -316,6 +421,12 @@ fn show(agent: &Agent) {
         Some(version) => {
             line("digest", version.digest.clone());
             line("deployed", format!("{} by {}", moment(version.deployed_at), version.deployed_by));
+            if agent.pinned {
+                line("", "held to this version".into());
+            }
+            if let Some(source) = &version.source {
+                line("from", source.clone());
+            }
         }
         None => line("digest", "nothing is deployed".into()),
     }

@@ -1,5 +1,6 @@
 //! Processes that this program makes of itself. None of them is a verb: nobody types them, and they have no options.
 
+use super::vetting::{JUDGE, apart};
 use crate::runtime::{COMPILE, compile_apart};
 use crate::sandbox::{Limits, Profile, confine};
 use crate::workers::{Streams, WORKER, work};
@@ -13,6 +14,7 @@ pub(super) fn child() -> Option<ExitCode> {
     let done = match kind.as_str() {
         COMPILE => compile(arguments),
         WORKER => worker(arguments),
+        JUDGE => apart(arguments),
         _ => return None,
     };
     Some(match done {

@@ -8,18 +8,21 @@ mod agents;
 mod audit;
 mod call;
 mod children;
-mod component;
 mod deploy;
 mod dev;
 mod grants;
 mod invoke;
 mod keys;
+mod login;
 mod new;
 mod place;
 mod providers;
+mod registry;
 mod serve;
+mod sign;
 mod table;
 mod vet;
+mod vetting;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -96,6 +99,14 @@ enum Verb {
     New(new::New),
     /// Judge a component without running it: what it can do, what it carries, what changed
     Vet(vet::Vet),
+    /// Sign a component, or make a pair of keys to sign with
+    Sign(sign::Sign),
+    /// Sign a statement about a component: how it was built, or what was found in it
+    Attest(sign::Attest),
+    /// Put a component into an OCI registry
+    Push(registry::Push),
+    /// Get a component from an OCI registry
+    Pull(registry::Pull),
     /// Deploy a component under a name
     Deploy(deploy::Deploy),
     /// Call an agent
@@ -135,7 +146,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let many = matches!(cli.verb, Verb::Serve(_) | Verb::Dev(_));
     let mut runtime = match many {
-        true => tokio::runtime::Builder::new_multi_thread(),
+        true => crate::runtime::threads(),
         false => tokio::runtime::Builder::new_current_thread(),
     };
     runtime.enable_all().build()?.block_on(async {
@@ -147,7 +158,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Verb::Serve(verb) => verb.run(global).await,
             Verb::Dev(verb) => verb.run(global).await,
             Verb::New(verb) => verb.run(global),
-            Verb::Vet(verb) => verb.run(global),
+            Verb::Vet(verb) => verb.run(global).await,
+            Verb::Sign(verb) => verb.run(global).await,
+            Verb::Attest(verb) => verb.run(global).await,
+            Verb::Push(verb) => verb.run(global).await,
+            Verb::Pull(verb) => verb.run(global).await,
             Verb::Deploy(verb) => verb.run(global).await,
             Verb::Invoke(verb) => verb.run(global).await,
             Verb::Agents(verb) => verb.run(global).await,

@@ -1,16 +1,22 @@
-//! `attache vet`: may this component be listed or deployed? Reads it, and runs nothing of it.
+//! `attache vet`: may this component be listed or deployed? Reads it, in a process apart, and runs nothing of it.
 
+use super::login::{Login, evidence};
 use super::table::printable_lines;
+use super::vetting::{Judged, judge};
 use super::{Format, Global};
-use crate::vet::{self, PROFILES, Policy, Report, Verdict};
-use anyhow::{Context as _, anyhow, bail, ensure};
+use crate::config::Glance;
+use crate::oci::Reference;
+use crate::vet::{Advisories, Evidence, Form, Order, PROFILES, Trust, Verdict, policy_of};
+use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Read at most: larger files are refused before they are in memory.
-const MOST_BYTES: u64 = 256 << 20;
+pub(super) const MOST_BYTES: u64 = 256 << 20;
+/// Of a signature, a trust file, a policy, or attestations.
+const MOST_BESIDES: u64 = 4 << 20;
 
 /// What to judge, and by which rules.
 #[derive(Args)]
@@ -19,26 +25,59 @@ const MOST_BYTES: u64 = 256 << 20;
                         Examples:\n  \
                         attache vet calendar.wasm\n  \
                         attache vet calendar.wasm --policy marketplace --against calendar-1.0.wasm\n  \
+                        attache vet oci://registry.example/calendar:1.1 --policy strict --trust keys.toml\n  \
                         attache vet calendar.wasm --policy our-rules.toml --format sarif > vet.sarif"
 )]
 pub(super) struct Vet {
-    /// The component
-    file: PathBuf,
-    /// A file of rules, or one of the profiles that come along: internal, marketplace, strict
-    #[arg(long, value_name = "FILE|PROFILE", default_value = "internal")]
-    policy: String,
+    /// The component: a file, or oci://REGISTRY/REPOSITORY:TAG
+    #[arg(value_name = "FILE|oci://REF")]
+    component: String,
+    #[command(flatten)]
+    rules: Rules,
     /// The version before, to tell whether this one wants more
+    #[arg(long, value_name = "FILE|oci://REF")]
+    against: Option<String>,
+}
+
+/// By which rules a component is judged.
+#[derive(Args, Clone)]
+pub(super) struct Rules {
+    /// A file of rules, or one of the profiles that come along: internal, marketplace, strict
+    #[arg(long, value_name = "FILE|PROFILE")]
+    pub(super) policy: Option<String>,
+    /// Whose signatures count: a file of keys
     #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
+    pub(super) trust: Option<PathBuf>,
+    /// A copy of RustSec's advisory database, to look up what a component was built of
+    #[arg(long, value_name = "DIR")]
+    pub(super) advisories: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) login: Login,
+}
+
+/// A component, with what was found beside it.
+pub(super) struct Found {
+    /// What reports call it.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+    /// `sha256:…` of its manifest, where it came from a registry.
+    pub(super) manifest: Option<String>,
+    pub(super) evidence: Vec<Evidence>,
 }
 
 impl Vet {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         // Whatever hinders a verdict is the third exit code: a pipeline must not take it for a refusal.
-        match self.report() {
-            Ok(report) => {
-                print(&report, global.format)?;
-                Ok(ExitCode::from(match report.verdict {
+        match self.judged(global.format).await {
+            Ok(judged) => {
+                match global.format {
+                    Format::Text | Format::Markdown => print!("{}", printable_lines(&judged.report)),
+                    Format::Json | Format::Sarif => {
+                        let report: serde_json::Value = serde_json::from_str(&judged.report)?;
+                        println!("{}", serde_json::to_string_pretty(&report)?);
+                    }
+                }
+                Ok(ExitCode::from(match judged.verdict {
                     Verdict::Allowed => 0,
                     Verdict::Refused => 1,
                     Verdict::Unreadable => 2,
@@ -51,44 +90,120 @@ impl Vet {
         }
     }
 
-    fn report(&self) -> anyhow::Result<Report> {
-        let policy = policy(&self.policy)?;
-        let bytes = read(&self.file)?;
-        let before = self.against.as_deref().map(read).transpose()?;
-        Ok(vet::vet(&self.file.to_string_lossy(), &bytes, before.as_deref(), &policy))
+    async fn judged(&self, format: Format) -> anyhow::Result<Judged> {
+        let form = match format {
+            Format::Text => Form::Text,
+            Format::Json => Form::Json,
+            Format::Sarif => Form::Sarif,
+            Format::Markdown => Form::Markdown,
+        };
+        // The rules first: whoever mistyped one need not wait for a registry.
+        let mut order = self.rules.order(form)?;
+        let found = find(&self.component, &self.rules.login).await?;
+        let before = match &self.against {
+            Some(before) => Some(find(before, &self.rules.login).await?.bytes),
+            None => None,
+        };
+        order.about(&found);
+        judge(&order, &found.bytes, before.as_deref())
     }
 }
 
-fn policy(name: &str) -> anyhow::Result<Policy> {
-    if let Some(policy) = Policy::profile(name) {
-        return Ok(policy);
+impl Rules {
+    /// To judge by these; of which component is still to be said.
+    pub(super) fn order(&self, form: Form) -> anyhow::Result<Order> {
+        let policy = policy_text(self.policy.as_deref().unwrap_or("internal"))?;
+        let trust = match &self.trust {
+            Some(path) => {
+                let text = text(path)?;
+                Trust::parse(&text).with_context(|| format!("`{}`", path.display()))?;
+                Some(text)
+            }
+            None => None,
+        };
+        let advisories = self.advisories.as_deref().map(Advisories::open).transpose()?;
+        let (file, manifest, evidence) = (String::new(), None, Vec::new());
+        Ok(Order { file, policy, manifest, evidence, trust, advisories, form })
+    }
+}
+
+impl Rules {
+    /// What is not said here, as the configuration has it under `[deploy]`.
+    pub(super) fn or(mut self, glance: Option<&Glance>) -> Self {
+        if let Some(glance) = glance {
+            self.policy = self.policy.or_else(|| glance.deploy.policy.clone());
+            self.trust = self.trust.or_else(|| glance.deploy.trust.clone());
+            self.advisories = self.advisories.or_else(|| glance.deploy.advisories.clone());
+        }
+        self
+    }
+}
+
+impl Order {
+    /// That it is about this component.
+    pub(super) fn about(&mut self, found: &Found) {
+        self.file.clone_from(&found.name);
+        self.manifest.clone_from(&found.manifest);
+        self.evidence.clone_from(&found.evidence);
+    }
+}
+
+/// A profile's name, or the text of a file that was understood.
+pub(super) fn policy_text(name: &str) -> anyhow::Result<String> {
+    if PROFILES.iter().any(|(profile, _)| *profile == name) {
+        return Ok(name.to_owned());
     }
     let text = std::fs::read_to_string(name).map_err(|error| {
         let profiles: Vec<&str> = PROFILES.iter().map(|(name, _)| *name).collect();
         anyhow!("`{name}` is neither a profile ({}) nor a file that can be read: {error}", profiles.join(", "))
     })?;
-    Policy::parse(&text).with_context(|| format!("`{name}`"))
+    policy_of(&text).with_context(|| format!("`{name}`"))?;
+    Ok(text)
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = path.display();
-    if path.to_string_lossy().starts_with("oci://") {
-        bail!("`{shown}` is in a registry, from which this version does not read; pull it into a file and vet that");
+/// Reads a component from a file, with the signature and the attestations beside it, or from a registry with those there.
+pub(super) async fn find(component: &str, login: &Login) -> anyhow::Result<Found> {
+    if let Some(reference) = component.strip_prefix("oci://") {
+        let reference: Reference = reference.parse()?;
+        let registry = login.registry(&reference)?;
+        let pulled = registry.pull(&reference).await?;
+        let evidence = evidence(&registry, &reference, &pulled.manifest).await?;
+        let name = format!("oci://{}", reference.pinned(&pulled.manifest));
+        return Ok(Found { name, bytes: pulled.bytes, manifest: Some(pulled.manifest), evidence });
     }
+    let path = Path::new(component);
+    let bytes = read(path, MOST_BYTES)?;
+    let beside = |ending: &str| PathBuf::from(format!("{component}.{ending}"));
+    let mut evidence = Vec::new();
+    let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let signature = beside(SIGNATURE);
+    if signature.exists() {
+        evidence.push(Evidence::Detached { from: name(&signature), signature: read(&signature, MOST_BESIDES)? });
+    }
+    let attestations = beside(ATTESTATIONS);
+    if attestations.exists() {
+        let lines = read(&attestations, MOST_BESIDES)?;
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            evidence.push(Evidence::Envelope { from: name(&attestations), bytes: line.to_vec() });
+        }
+    }
+    Ok(Found { name: component.to_owned(), bytes, manifest: None, evidence })
+}
+
+/// What is added to a component's file name for its signature (as cosign does), and for its attestations (as in-toto does).
+pub(super) const SIGNATURE: &str = "sig";
+pub(super) const ATTESTATIONS: &str = "intoto.jsonl";
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(read(path, MOST_BESIDES)?).with_context(|| format!("`{}` is no text", path.display()))
+}
+
+pub(super) fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
     let file = std::fs::File::open(path).with_context(|| format!("`{shown}` cannot be read"))?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).with_context(|| format!("`{shown}` cannot be read"))?;
+    file.take(most + 1).read_to_end(&mut bytes).with_context(|| format!("`{shown}` cannot be read"))?;
     let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    ensure!(read <= MOST_BYTES, "`{shown}` has more than {} MiB, which no component needs", MOST_BYTES >> 20);
+    ensure!(read <= most, "`{shown}` has more than {} MiB, which none of its kind needs", most >> 20);
     Ok(bytes)
-}
-
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
-    match format {
-        Format::Text => print!("{}", printable_lines(&vet::text(report))),
-        Format::Markdown => print!("{}", printable_lines(&vet::markdown(report))),
-        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
-        Format::Sarif => println!("{}", serde_json::to_string_pretty(&vet::sarif(report))?),
-    }
-    Ok(())
 }

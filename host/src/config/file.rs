@@ -46,6 +46,16 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) workloads: workloads::Table,
     pub(super) operators: Option<Operators>,
+    #[serde(default)]
+    pub(super) deploy: Deploy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deploy {
+    pub(super) policy: Option<String>,
+    pub(super) trust: Option<PathBuf>,
+    pub(super) advisories: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

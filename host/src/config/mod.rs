@@ -96,10 +96,23 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// What one caller or one agent may take of the host.
     pub limits: Limits,
+    /// By which rules `attache deploy` judges.
+    pub deploy: DeployRules,
     /// The largest request body that is accepted, in bytes; 1 MiB unless set.
     pub max_body_bytes: u64,
     /// How long a response may wait for its reader before it is cut off; 30 s unless set.
     pub send_timeout: Duration,
+}
+
+/// By which rules `attache deploy` judges, where the command line does not say. The host itself reads none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeployRules {
+    /// A profile of `attache vet`, or a file.
+    pub policy: Option<String>,
+    /// Whose signatures count.
+    pub trust: Option<PathBuf>,
+    /// A copy of RustSec's advisory database.
+    pub advisories: Option<PathBuf>,
 }
 
 /// Files in PEM, read at start.
@@ -150,6 +163,8 @@ pub struct Glance {
     pub providers: Vec<(ProviderName, Vec<String>)>,
     /// Whether there is an authorizer for agents that name none.
     pub default_authorizer: bool,
+    /// By which rules `attache deploy` judges.
+    pub deploy: DeployRules,
 }
 
 /// Reads the configuration, its secrets included. Blocks; called once, at start.
@@ -175,6 +190,7 @@ pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
         agents: settings.agents.into_iter().map(|(name, agent)| (name, agent.terms)).collect(),
         providers,
         default_authorizer: settings.default_authorizer.is_some(),
+        deploy: settings.deploy,
     })
 }
 
@@ -244,6 +260,13 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
     let agents = agents::convert(&context, file.agents, limits.confine, &providers, &authorizers, problems);
     let workloads = workloads::convert(file.workloads, &providers, &authorizers, problems);
     let sessions = sessions::convert(&file.sessions, problems);
+    let profile = |name: &String| crate::vet::PROFILES.iter().any(|(profile, _)| profile == name);
+    let in_folder = |policy: String| base.join(policy).to_string_lossy().into_owned();
+    let deploy = DeployRules {
+        policy: file.deploy.policy.map(|policy| if profile(&policy) { policy } else { in_folder(policy) }),
+        trust: file.deploy.trust.map(|path| base.join(path)),
+        advisories: file.deploy.advisories.map(|path| base.join(path)),
+    };
     let hosting = hosting?;
     Some(Settings {
         listen: hosting.listen,
@@ -270,6 +293,7 @@ fn convert(file: File, base: &Path, secrets: Secrets, problems: &mut Problems<'_
         default_authorizer: authorizers.get(authorizers::DEFAULT).cloned().flatten(),
         sessions,
         limits,
+        deploy,
         max_body_bytes: hosting.max_body_bytes,
         send_timeout: hosting.send_timeout,
     })

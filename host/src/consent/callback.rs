@@ -246,7 +246,7 @@ impl Parts {
     pub(super) fn bound(&self, session: &ConsentSession, user: &User) -> Result<Attempt, ConsentError> {
         let agent = match self.agent(session) {
             Ok(agent) => agent,
-            Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error.into())),
+            Err(error) => return Err(self.refused(codes::CONSENT_COMPLETE, session, Some(user), error)),
         };
         let mut action = action(codes::CONSENT_COMPLETE, session);
         if agent.digest() != session.digest {

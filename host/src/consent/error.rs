@@ -45,6 +45,9 @@ pub enum ConsentError {
     /// Since it was started, the provider became another: of another client, or asked elsewhere.
     #[error("provider `{0}` was changed since this question was asked; ask the agent again for a new link")]
     AnotherProvider(ProviderName),
+    /// A version that wants more took its place while the user was asked.
+    #[error("agent `{0}` was changed while you were asked, and wants more by now; ask it again for a new link")]
+    WantsMore(AgentName),
     /// It is the client of another provider, at the same server, and would have its codes sent elsewhere.
     #[error(
         "this provider uses the client of provider `{0}` and sends what comes back elsewhere; register a client of its own"

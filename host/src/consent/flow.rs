@@ -6,14 +6,14 @@ use super::session::{ConsentSession, Stage, Wishes};
 use super::{Sessions, SessionsError};
 use crate::audit::{Action, Actor, AgentRef, Allowance, Outcome, Trail, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::{Directory, RegisteredAgent, Unresolved};
+use crate::directory::{Directory, RegisteredAgent};
 use crate::identity::{Binding, User, VerifiedUser, Workload};
 use crate::ids::{AgentName, ConsentId, ProviderName, UserId, sha256};
 use crate::oauth::{AuthorizationRequest, ConsentBy, More, OAuth, Pkce, Proofs, Provider};
 use crate::providers::Providers;
 use crate::seal::{SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::{Vault, Wanted, asked_about};
+use crate::vault::{GrantFilter, Vault, Wanted, asked_about};
 use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,6 +111,8 @@ pub struct View {
     pub scopes: Vec<String>,
     /// Where the credential may go.
     pub hosts: Vec<String>,
+    /// What this version wants that the one did not which the user granted something to; nothing at the first time.
+    pub news: Vec<String>,
     /// When the session is void.
     pub expires_at: Timestamp,
     /// How far it got.
@@ -180,6 +182,7 @@ impl Consents {
             session: binding.session().clone(),
             provider: provider.name.clone(),
             client: asked_about(provider),
+            authority: agent.authority().clone(),
             scopes: question.wanted.scopes.clone(),
             resources: question.wanted.resources().to_vec(),
             return_url: question.return_url.map(str::to_owned),
@@ -359,8 +362,14 @@ impl Parts {
 
     /// The agent that asked, if it may still run. One that was made later, under the name of one that was deleted, never
     /// asked.
-    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, Unresolved> {
-        self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at)
+    ///
+    /// Another version may have taken its place meanwhile, but none that wants more than the user was told.
+    pub(super) fn agent(&self, session: &ConsentSession) -> Result<Arc<RegisteredAgent>, ConsentError> {
+        let agent = self.directory.resolve_since(&session.agent, session.digest.is_none(), session.created_at)?;
+        match agent.authority().within(&session.authority) {
+            true => Ok(agent),
+            false => Err(ConsentError::WantsMore(session.agent.clone())),
+        }
     }
 
     pub(super) fn workload(&self, session: &ConsentSession) -> Result<Workload, ConsentError> {
@@ -388,6 +397,11 @@ impl Parts {
 
     pub(super) fn view(&self, session: &ConsentSession) -> Result<View, ConsentError> {
         let provider = self.provider(session)?;
+        let before = GrantFilter {
+            user: Some(session.user.clone()),
+            agent: Some(session.agent.clone()),
+            provider: Some(session.provider.clone()),
+        };
         Ok(View {
             id: session.id,
             agent: session.agent.to_string(),
@@ -397,6 +411,7 @@ impl Parts {
             provider_display: provider.display_name.clone(),
             scopes: session.scopes.to_vec(),
             hosts: provider.destinations.iter().map(ToString::to_string).collect(),
+            news: self.vault.news(&before, &session.authority),
             expires_at: session.expires_at,
             stage: session.stage,
             by_device: provider.consent == ConsentBy::Device,
@@ -470,7 +485,7 @@ pub(super) fn state_hash(state: &Secret) -> [u8; 32] {
 
 fn with_associated<T>(session: &ConsentSession, kind: &str, act: impl FnOnce(&[&[u8]]) -> T) -> T {
     act(&[
-        b"attache consent 2",
+        b"attache consent 3",
         kind.as_bytes(),
         &session.id.bytes(),
         session.agent.as_str().as_bytes(),
@@ -478,6 +493,7 @@ fn with_associated<T>(session: &ConsentSession, kind: &str, act: impl FnOnce(&[&
         session.user.subject.as_str().as_bytes(),
         session.provider.as_str().as_bytes(),
         session.client.as_bytes(),
+        session.authority.as_str().as_bytes(),
     ])
 }
 

@@ -1,6 +1,7 @@
 //! What a consent session remembers.
 
 use crate::clock::Timestamp;
+use crate::directory::Authority;
 use crate::ids::{AgentName, ConsentId, Digest, Malformed, ProviderName, Scopes, SessionId, UserId};
 use crate::oauth::More;
 use crate::secret::Secret;
@@ -25,6 +26,8 @@ pub struct ConsentSession {
     /// Which client we were there, where, and to which hosts its tokens went, when it was started (`asked_about`): whoever has
     /// the provider's name later, or other hosts, is another.
     pub client: String,
+    /// What the bytes that asked could use a grant for.
+    pub authority: Authority,
     /// For what.
     pub scopes: Scopes,
     /// For which resources (RFC 8707), sorted.

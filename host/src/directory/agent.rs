@@ -1,6 +1,6 @@
 //! The proof that an agent is registered, active, and runs where it is said to run.
 
-use super::{State, Terms, WorkloadIdentity};
+use super::{Authority, State, Terms, WorkloadIdentity};
 use crate::ids::{AgentName, Digest};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub struct RegisteredAgent {
     entry: Arc<WorkloadIdentity>,
     digest: Option<Digest>,
+    authority: Authority,
     terms: Arc<Terms>,
     making: u64,
 }
@@ -21,10 +22,11 @@ impl RegisteredAgent {
     /// One of the two places where the proof is made: for a component of this host.
     pub(super) fn here(entry: &Arc<WorkloadIdentity>, terms: &Arc<Terms>, making: u64) -> Result<Self, Unresolved> {
         active(entry)?;
-        let Some(digest) = entry.version.as_ref().map(|v| v.digest) else {
+        let Some(version) = &entry.version else {
             return Err(Unresolved::NothingDeployed(entry.name.clone()));
         };
-        Ok(Self { entry: entry.clone(), digest: Some(digest), terms: terms.clone(), making })
+        let (digest, authority) = (Some(version.digest), version.authority.clone());
+        Ok(Self { entry: entry.clone(), digest, authority, terms: terms.clone(), making })
     }
 
     /// The other: for a workload that was made by hand and runs outside this host.
@@ -37,7 +39,7 @@ impl RegisteredAgent {
         if entry.host_managed() {
             return Err(Unresolved::Linked(entry.name.clone()));
         }
-        Ok(Self { entry: entry.clone(), digest: None, terms: terms.clone(), making })
+        Ok(Self { entry: entry.clone(), digest: None, authority: Authority::none(), terms: terms.clone(), making })
     }
 
     /// The directory's entry.
@@ -53,6 +55,11 @@ impl RegisteredAgent {
     /// Digest of the bytes that run; none for a workload that runs elsewhere, whose bytes this host has not seen.
     pub fn digest(&self) -> Option<Digest> {
         self.digest
+    }
+
+    /// What those bytes could use a grant for; nothing for a workload that runs elsewhere.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// What it may do.
@@ -92,6 +99,9 @@ pub enum Unresolved {
     /// An operator suspended it.
     #[error("agent `{0}` is suspended; run `attache agents resume {0}`")]
     Suspended(AgentName),
+    /// Its bytes may run nowhere on this host.
+    #[error("what agent `{0}` runs was stopped on this host for good; deploy another version, or roll back to one")]
+    Killed(AgentName),
     /// It is being deleted, or was deleted and made again.
     #[error("agent `{0}` was deleted; what was started for it before ends here")]
     Retired(AgentName),

@@ -2,7 +2,7 @@
 
 use super::registry::Inner;
 use super::text::{MOST_RETURN_URLS, return_urls, visible};
-use super::{BoundProvider, Directory, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
+use super::{Authority, BoundProvider, Directory, Killed, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
 use crate::clock::Timestamp;
 use crate::ids::{AgentName, Digest, Malformed, ProviderName};
 use std::sync::Arc;
@@ -23,6 +23,10 @@ pub struct Deployment {
     pub by: String,
     /// Where a browser may be sent after a consent; none keeps what the entry has.
     pub allowed_return_urls: Option<Vec<String>>,
+    /// Where the bytes came from, where that is known. At most 512 bytes of visible text.
+    pub source: Option<String>,
+    /// What they could use a grant for.
+    pub authority: Authority,
 }
 
 /// A workload identity that is made by hand.
@@ -63,7 +67,10 @@ impl Directory {
     /// # Errors
     /// [`ChangeError`]; then nothing changed.
     pub async fn deploy(&self, deployment: Deployment) -> Result<Arc<WorkloadIdentity>, ChangeError> {
-        let Deployment { name, digest, publisher, by, allowed_return_urls } = deployment;
+        let Deployment { name, digest, publisher, by, allowed_return_urls, source, authority } = deployment;
+        if source.as_ref().is_some_and(|source| source.len() > 512 || source.chars().any(|c| !c.is_ascii_graphic())) {
+            return Err(ChangeError::NotVisible { what: "the source" });
+        }
         let publisher = visible("the publisher", publisher)?;
         let by = visible("the operator account", by)?;
         let allowed_return_urls = allowed_return_urls.map(return_urls).transpose()?;
@@ -73,13 +80,90 @@ impl Directory {
                     return Err(ChangeError::OtherPublisher { name, publisher: entry.publisher.clone() });
                 }
                 Some(entry) => living(&entry)?,
+                None if inner.is_killed(digest) => return Err(ChangeError::Killed(digest)),
                 None => inner.new_entry(&name, Origin::Runtime, publisher, by.clone(), now)?,
             };
-            entry.version = Some(Version { digest, deployed_by: by, deployed_at: now });
+            movable(inner, &entry, digest)?;
+            entry.version = Some(Version { digest, deployed_by: by, deployed_at: now, source, authority });
             if let Some(urls) = allowed_return_urls {
                 entry.allowed_return_urls = urls;
             }
             Ok(entry)
+        })
+        .await
+    }
+
+    /// Gives it back a version that ran under its name before: the one of this digest, or the one before the present.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub async fn roll_back(
+        &self,
+        name: &AgentName,
+        to: Option<Digest>,
+        by: String,
+    ) -> Result<Arc<WorkloadIdentity>, ChangeError> {
+        let by = visible("the operator account", by)?;
+        let versions = self.versions(name).await.map_err(ChangeError::Store)?;
+        self.edit(name, move |inner, entry| {
+            let now = entry.version.as_ref().map(|version| version.digest);
+            let fits = |version: &&Version| match to {
+                Some(digest) => version.digest == digest,
+                None => Some(version.digest) != now && !inner.is_killed(version.digest),
+            };
+            let found = versions.iter().find(fits).cloned();
+            let version = found.ok_or_else(|| ChangeError::NoVersion { name: entry.name.clone(), digest: to })?;
+            movable(inner, entry, version.digest)?;
+            entry.version = Some(Version { deployed_by: by, deployed_at: inner.clock.now(), ..version });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets no other version take the present one's place, or lets one again.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub async fn pin(&self, name: &AgentName, pinned: bool) -> Result<Arc<WorkloadIdentity>, ChangeError> {
+        self.edit(name, move |_, entry| {
+            if pinned && entry.version.is_none() {
+                return Err(ChangeError::NoVersion { name: entry.name.clone(), digest: None });
+            }
+            entry.pinned = pinned;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets bytes run nowhere on this host, under whatever name. What runs of them is refused at its next call; whoever calls
+    /// this stops it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub async fn kill(&self, digest: Digest, by: String, reason: String) -> Result<Killed, ChangeError> {
+        let by = visible("the operator account", by)?;
+        let reason = visible("the reason", reason)?;
+        self.alone(async move |inner| {
+            let killed = Killed { digest, by, at: inner.clock.now(), reason };
+            inner.entries.kill(killed.clone()).await.map_err(ChangeError::Store)?;
+            inner.show_killed(digest, Some(killed.clone()));
+            Ok(killed)
+        })
+        .await
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub async fn revive(&self, digest: Digest) -> Result<(), ChangeError> {
+        self.alone(async move |inner| {
+            if !inner.is_killed(digest) {
+                return Err(ChangeError::NotKilled(digest));
+            }
+            inner.entries.revive(digest).await.map_err(ChangeError::Store)?;
+            inner.show_killed(digest, None);
+            Ok(())
         })
         .await
     }
@@ -299,6 +383,19 @@ impl Directory {
     }
 }
 
+/// Whether these bytes may take the place of what the entry runs.
+fn movable(inner: &Inner, entry: &WorkloadIdentity, to: Digest) -> Result<(), ChangeError> {
+    if inner.is_killed(to) {
+        return Err(ChangeError::Killed(to));
+    }
+    match &entry.version {
+        Some(version) if entry.pinned && version.digest != to => {
+            Err(ChangeError::Pinned { name: entry.name.clone(), digest: version.digest })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A copy to change, of an entry that is not being deleted.
 fn living(entry: &WorkloadIdentity) -> Result<WorkloadIdentity, ChangeError> {
     match entry.state {
@@ -332,6 +429,7 @@ impl Inner {
             bound: Vec::new(),
             state: State::Active,
             version: None,
+            pinned: false,
         })
     }
 }
@@ -409,6 +507,28 @@ pub enum ChangeError {
     NotVisible {
         /// Which text.
         what: &'static str,
+    },
+    /// An operator holds it to what it runs.
+    #[error("agent `{name}` is pinned to {digest}; run `attache agents unpin {name}` first")]
+    Pinned {
+        /// The agent.
+        name: AgentName,
+        /// What it runs.
+        digest: Digest,
+    },
+    /// These bytes may run nowhere.
+    #[error("{0} may not run on this host; `attache agents killed` tells why")]
+    Killed(Digest),
+    /// They may.
+    #[error("{0} may run on this host; `attache agents killed` lists what may not")]
+    NotKilled(Digest),
+    /// It never ran under this name.
+    #[error("agent `{name}` has no such version to run; `attache agents versions {name}` lists those that it had")]
+    NoVersion {
+        /// The agent.
+        name: AgentName,
+        /// The version that was wanted; none for the one before.
+        digest: Option<Digest>,
     },
     /// The store could not be written.
     #[error("the change could not be stored; try again")]

@@ -5,6 +5,7 @@
 //! for an agent.
 
 mod agent;
+mod authority;
 mod changes;
 mod page;
 mod registry;
@@ -15,6 +16,7 @@ mod terms;
 mod text;
 
 pub use agent::{RegisteredAgent, Unresolved};
+pub use authority::Authority;
 pub use changes::{ChangeError, Deployment, NewWorkload, Retired};
 pub use page::Page;
 pub use registry::Directory;
@@ -54,6 +56,8 @@ pub struct WorkloadIdentity {
     pub state: State,
     /// What runs; none for an identity made by hand that has no component here.
     pub version: Option<Version>,
+    /// Whether no other version may take its place until an operator says so.
+    pub pinned: bool,
 }
 
 impl WorkloadIdentity {
@@ -96,6 +100,23 @@ pub struct Version {
     pub deployed_by: String,
     /// When.
     pub deployed_at: Timestamp,
+    /// Where it came from, where that is known: `oci://…@sha256:…`.
+    pub source: Option<String>,
+    /// What it could use a grant for.
+    pub authority: Authority,
+}
+
+/// Bytes that may run nowhere on this host, under whatever name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Killed {
+    /// Which.
+    pub digest: Digest,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why. 1 to 128 bytes of visible text.
+    pub reason: String,
 }
 
 /// Where entries rest. Implemented by `store`.
@@ -104,6 +125,25 @@ pub trait Entries: Send + Sync {
     fn all(&self) -> BoxFuture<'_, Result<Vec<WorkloadIdentity>, Unavailable>>;
     /// Makes or replaces one with all that it holds; durable when it returns.
     fn put(&self, entry: WorkloadIdentity) -> BoxFuture<'_, Result<(), Unavailable>>;
+    /// All versions that ever ran under a name, the newest first.
+    fn versions(&self, name: AgentName) -> BoxFuture<'_, Result<Vec<Version>, Unavailable>> {
+        let _ = name;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// What may run nowhere.
+    fn killed(&self) -> BoxFuture<'_, Result<Vec<Killed>, Unavailable>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// Adds to it; durable when it returns.
+    fn kill(&self, killed: Killed) -> BoxFuture<'_, Result<(), Unavailable>> {
+        let _ = killed;
+        Box::pin(async { Err(Unavailable("it keeps nothing of the kind".into())) })
+    }
+    /// Takes it back; durable when it returns.
+    fn revive(&self, digest: Digest) -> BoxFuture<'_, Result<(), Unavailable>> {
+        let _ = digest;
+        Box::pin(async { Err(Unavailable("it keeps nothing of the kind".into())) })
+    }
     /// Removes one with all that it holds; durable when it returns. One that is not there is no mistake.
     fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>>;
 }

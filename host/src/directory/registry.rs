@@ -1,9 +1,9 @@
 //! The registry itself: every entry in memory, what resolving each gives, and what each may do now.
 
 use super::page::{self, Page};
-use super::{Configured, Entries, RegisteredAgent, Terms, Unavailable, Unresolved, WorkloadIdentity};
+use super::{Configured, Entries, Killed, RegisteredAgent, Terms, Unavailable, Unresolved, Version, WorkloadIdentity};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{AgentName, Malformed, ProviderName, TrustDomain};
+use crate::ids::{AgentName, Digest, Malformed, ProviderName, TrustDomain};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -34,6 +34,8 @@ struct Shown {
     alike: HashMap<String, AgentName>,
     /// How often a name was made.
     makings: u64,
+    /// Bytes that may run nowhere.
+    killed: HashMap<Digest, Killed>,
 }
 
 /// An entry, and what resolving it gives until it changes.
@@ -65,6 +67,8 @@ impl Directory {
             changing: tokio::sync::Mutex::new(()),
             entries,
         };
+        let killed = inner.entries.killed().await?;
+        inner.shown_mut().killed = killed.into_iter().map(|killed| (killed.digest, killed)).collect();
         for entry in inner.entries.all().await? {
             inner.show(Arc::new(entry));
         }
@@ -124,11 +128,30 @@ impl Directory {
         let shown = self.inner.shown();
         let slot = shown.slots.get(agent.name()).filter(|slot| slot.making == agent.making());
         let slot = slot.ok_or_else(|| Unresolved::Retired(agent.name().clone()))?;
+        // What runs may be another version than the one that would be started now.
+        if agent.digest().is_some_and(|digest| shown.killed.contains_key(&digest)) {
+            return Err(Unresolved::Killed(agent.name().clone()));
+        }
         let resolved = if agent.digest().is_some() { &slot.here } else { &slot.elsewhere };
         match resolved {
             Ok(_) => Ok(slot.terms.clone()),
             Err(why) => Err(why.clone()),
         }
+    }
+
+    /// All versions that ever ran under a name, the newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn versions(&self, name: &AgentName) -> Result<Vec<Version>, Unavailable> {
+        self.inner.entries.versions(name.clone()).await
+    }
+
+    /// Bytes that may run nowhere on this host, in the order of their digests.
+    pub fn killed(&self) -> Vec<Killed> {
+        let mut all: Vec<Killed> = self.inner.shown().killed.values().cloned().collect();
+        all.sort_by_key(|killed| killed.digest.to_string());
+        all
     }
 
     /// The entry of this name, whether or not it may be invoked.
@@ -192,8 +215,13 @@ impl Inner {
                 shown.makings
             }
         };
+        let killed = entry.version.as_ref().is_some_and(|version| shown.killed.contains_key(&version.digest));
+        let here = match killed {
+            true => Err(Unresolved::Killed(entry.name.clone())),
+            false => RegisteredAgent::here(&entry, &terms, making).map(Arc::new),
+        };
         let slot = Slot {
-            here: RegisteredAgent::here(&entry, &terms, making).map(Arc::new),
+            here,
             elsewhere: RegisteredAgent::elsewhere(&entry, &terms, making).map(Arc::new),
             terms,
             making,
@@ -201,6 +229,24 @@ impl Inner {
         };
         shown.alike.insert(folded(&entry.name), entry.name.clone());
         shown.slots.insert(entry.name.clone(), slot);
+    }
+
+    /// Shows that bytes may run nowhere, or may again: every agent that has them is resolved anew.
+    pub(super) fn show_killed(&self, digest: Digest, killed: Option<Killed>) {
+        let of_them: Vec<Arc<WorkloadIdentity>> = {
+            let mut shown = self.shown_mut();
+            match killed {
+                Some(killed) => shown.killed.insert(digest, killed),
+                None => shown.killed.remove(&digest),
+            };
+            let entries = shown.slots.values().map(|slot| slot.entry.clone());
+            entries.filter(|entry| entry.version.as_ref().is_some_and(|of| of.digest == digest)).collect()
+        };
+        of_them.into_iter().for_each(|entry| self.show(entry));
+    }
+
+    pub(super) fn is_killed(&self, digest: Digest) -> bool {
+        self.shown().killed.contains_key(&digest)
     }
 
     pub(super) fn forget(&self, name: &AgentName) {

@@ -78,6 +78,8 @@ fn deployment(text: &str, bytes: &[u8]) -> Deployment {
         publisher: "Example Ltd".into(),
         by: "olga".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: crate::directory::Authority::none(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use crate::audit::{Decision, Entry, Filter};
 use crate::clock::Timestamp;
 use crate::directory::Tags;
-use crate::ids::{AgentName, ProviderName};
+use crate::ids::{AgentName, Digest, ProviderName};
 use crate::operations::{AgentView, CreateWorkload, Deploy, ProviderView};
 use crate::providers::CredentialProvider;
 use crate::vault::{Grant, GrantFilter};
@@ -80,9 +80,9 @@ pub(super) async fn deploy(
 ) -> Answer {
     let name = AgentName::parse(&name)?;
     let (head, body) = request.into_parts();
-    let Wishes { publisher, return_urls } = Wishes::parse(head.uri.query().unwrap_or_default())?;
+    let Wishes { publisher, return_urls, source } = Wishes::parse(head.uri.query().unwrap_or_default())?;
     let bytes = form::small(body, MOST_COMPONENT, COMPONENT_PATIENCE).await?;
-    let deploy = Deploy { name, bytes, publisher, return_urls };
+    let deploy = Deploy { name, bytes, publisher, return_urls, source };
     Ok(Json(agent(&operations.deploy_agent(operator.caller(), deploy).await?)))
 }
 
@@ -90,25 +90,95 @@ pub(super) async fn deploy(
 struct Wishes {
     publisher: String,
     return_urls: Vec<String>,
+    source: Option<String>,
 }
 
 impl Wishes {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let (mut publisher, mut return_urls) = (None, Vec::new());
+        let (mut publisher, mut return_urls, mut source) = (None, Vec::new(), None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "publisher" if publisher.is_none() => publisher = Some(value.into_owned()),
+                "source" if source.is_none() => source = Some(value.into_owned()),
                 "return_url" => return_urls.push(value.into_owned()),
                 _ => {
                     return Err(Problem::bad_request(
-                        "send `publisher` once, `return_url` as often as needed, and nothing else",
+                        "send `publisher` once, `source` at most once, `return_url` as often as needed, and nothing else",
                     ));
                 }
             }
         }
         let publisher = publisher.ok_or_else(|| Problem::bad_request("say who published it with `publisher`"))?;
-        Ok(Self { publisher, return_urls })
+        Ok(Self { publisher, return_urls, source })
     }
+}
+
+pub(super) async fn versions(
+    State(Operators(operations)): State<Operators>,
+    Path(name): Path<String>,
+    operator: Operator,
+) -> Answer {
+    Ok(Json(json!(operations.list_versions(operator.caller(), &AgentName::parse(&name)?).await?)))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollBack {
+    to: Option<Digest>,
+}
+
+pub(super) async fn roll_back(
+    State(Operators(operations)): State<Operators>,
+    Path(name): Path<String>,
+    operator: Operator,
+    Json(RollBack { to }): Json<RollBack>,
+) -> Answer {
+    Ok(Json(agent(&operations.roll_back_agent(operator.caller(), &AgentName::parse(&name)?, to).await?)))
+}
+
+pub(super) async fn pin(
+    State(Operators(operations)): State<Operators>,
+    Path(name): Path<String>,
+    operator: Operator,
+) -> Answer {
+    Ok(Json(agent(&operations.pin_agent(operator.caller(), &AgentName::parse(&name)?, true).await?)))
+}
+
+pub(super) async fn unpin(
+    State(Operators(operations)): State<Operators>,
+    Path(name): Path<String>,
+    operator: Operator,
+) -> Answer {
+    Ok(Json(agent(&operations.pin_agent(operator.caller(), &AgentName::parse(&name)?, false).await?)))
+}
+
+pub(super) async fn killed(State(Operators(operations)): State<Operators>, operator: Operator) -> Answer {
+    Ok(Json(json!(operations.list_killed(operator.caller())?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kill {
+    reason: String,
+}
+
+pub(super) async fn kill(
+    State(Operators(operations)): State<Operators>,
+    Path(digest): Path<String>,
+    operator: Operator,
+    Json(Kill { reason }): Json<Kill>,
+) -> Answer {
+    let killed = operations.kill_component(operator.caller(), digest.parse()?, reason).await?;
+    Ok(Json(json!(killed)))
+}
+
+pub(super) async fn revive(
+    State(Operators(operations)): State<Operators>,
+    Path(digest): Path<String>,
+    operator: Operator,
+) -> Answer {
+    operations.revive_component(operator.caller(), digest.parse()?).await?;
+    Ok(Json(json!({ "digest": digest })))
 }
 
 pub(super) async fn suspend(

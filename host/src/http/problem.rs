@@ -222,6 +222,9 @@ impl From<Unresolved> for Problem {
             Unresolved::Linked(_) => {
                 Self::new(StatusCode::FORBIDDEN, "linked-identity", "the agent runs on this host", error.to_string())
             }
+            Unresolved::Killed(_) => {
+                Self::new(StatusCode::FORBIDDEN, "suspended", "the agent's version was stopped", error.to_string())
+            }
             Unresolved::Suspended(name) => {
                 let detail = format!("agent `{name}` is suspended; its operator can resume it");
                 Self::new(StatusCode::FORBIDDEN, "suspended", "the agent is suspended", detail)
@@ -280,6 +283,7 @@ impl From<ConsentError> for Problem {
             ConsentError::Declined { .. } => new(StatusCode::FORBIDDEN, "consent-declined", "nothing was granted"),
             ConsentError::NoProvider(_)
             | ConsentError::AnotherProvider(_)
+            | ConsentError::WantsMore(_)
             | ConsentError::BorrowedClient(_)
             | ConsentError::Agent(_) => new(StatusCode::NOT_FOUND, "consent-over", "this link no longer works"),
             ConsentError::Provider(_) => {

@@ -83,6 +83,8 @@ async fn workload() -> Workload {
         publisher: "ann".into(),
         by: "ann".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: crate::directory::Authority::none(),
     };
     directory.deploy(deployment).await.unwrap();
     Workload::of(&directory.resolve(&name).unwrap())

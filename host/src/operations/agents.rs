@@ -3,7 +3,8 @@
 use super::{OperationError, Operations};
 use crate::access::{Caller, Operation, Who};
 use crate::audit::{Action, Actor, AgentRef, codes};
-use crate::directory::{BoundProvider, Deployment, State, Terms, WorkloadIdentity};
+use crate::directory::ChangeError;
+use crate::directory::{Authority, BoundProvider, Deployment, Killed, State, Terms, Version, WorkloadIdentity};
 use crate::ids::{AgentName, Digest, ProviderName};
 use crate::providers::CredentialProvider;
 use crate::vault::GrantFilter;
@@ -23,6 +24,8 @@ pub struct Deploy {
     pub publisher: String,
     /// Where a browser may be sent after a consent, besides what the configuration says.
     pub return_urls: Vec<String>,
+    /// Where it came from, where that is known.
+    pub source: Option<String>,
 }
 
 /// An agent or other workload, and what it can do.
@@ -63,15 +66,17 @@ impl Operations {
     /// # Errors
     /// [`OperationError`]; the name runs what it ran before then.
     pub async fn deploy_agent(&self, caller: &Arc<Caller>, deploy: Deploy) -> Result<AgentView, OperationError> {
-        let Deploy { name, bytes, publisher, return_urls } = deploy;
+        let Deploy { name, bytes, publisher, return_urls, source } = deploy;
         let permitted = self.permit(caller, Operation::DeployAgent, Some(&name))?;
         let host = &self.host;
         let digest = Digest::of(&bytes);
         let agent = Some(AgentRef { name: name.to_string(), digest: Some(digest.to_string()) });
         let actor = Actor { agent, ..permitted.actor() };
         let action = Action::new(codes::DEPLOY, name.as_str())
-            .with(json!({ "digest": digest, "publisher": publisher, "bytes": bytes.len() }));
-        let deployment = Deployment {
+            .with(json!({ "digest": digest, "publisher": publisher, "bytes": bytes.len(), "source": source }));
+        let deployment = |authority| Deployment {
+            source,
+            authority,
             allowed_return_urls: self.with_configured(&name, return_urls),
             name,
             digest,
@@ -83,8 +88,9 @@ impl Operations {
             let stored = tokio::task::spawn_blocking(move || components.put(&bytes)).await;
             stored.map_err(|_| ComponentError::Stopped)?.map_err(ComponentError::Store)?;
             // Compiles it, off this thread, and keeps it for the first invocation.
-            host.ready(digest).await?;
-            Ok(host.directory.deploy(deployment).await?)
+            let ready = host.ready(digest).await?;
+            let authority = Authority::of(ready.authority().iter().cloned());
+            Ok(host.directory.deploy(deployment(authority)).await?)
         };
         let identity = self.written(actor, action, deed).await?;
         Ok(self.one(&identity))
@@ -104,6 +110,100 @@ impl Operations {
     /// [`OperationError`]; nothing changed then.
     pub async fn resume_agent(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<AgentView, OperationError> {
         self.set_state(caller, Operation::ResumeAgent, codes::RESUME, name, State::Active).await
+    }
+
+    /// All versions that ever ran under a name, the newest first.
+    ///
+    /// # Errors
+    /// [`OperationError`].
+    pub async fn list_versions(&self, caller: &Arc<Caller>, name: &AgentName) -> Result<Vec<Version>, OperationError> {
+        let permitted = self.permit(caller, Operation::ListAgentVersions, Some(name))?;
+        if !permitted.reaches(name) {
+            return Ok(Vec::new());
+        }
+        self.host.directory.versions(name).await.map_err(|error| ChangeError::Store(error).into())
+    }
+
+    /// Gives a name back a version that ran under it before: the one of this digest, or the one before the present.
+    ///
+    /// # Errors
+    /// [`OperationError`]; the name runs what it ran then.
+    pub async fn roll_back_agent(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        to: Option<Digest>,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::RollBackAgent, Some(name))?;
+        let action = Action::new(codes::ROLL_BACK, name.as_str()).with(json!({ "to": to }));
+        let deed = async { Ok(self.host.directory.roll_back(name, to, caller.to_string()).await?) };
+        let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// Holds an agent to the version that it runs, or lets it go.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn pin_agent(
+        &self,
+        caller: &Arc<Caller>,
+        name: &AgentName,
+        pinned: bool,
+    ) -> Result<AgentView, OperationError> {
+        let permitted = self.permit(caller, Operation::PinAgent, Some(name))?;
+        let action = Action::new(codes::PIN, name.as_str()).with(json!({ "pinned": pinned }));
+        let deed = async { Ok(self.host.directory.pin(name, pinned).await?) };
+        let identity = self.written(self.about(permitted.actor(), name), action, deed).await?;
+        Ok(self.one(&identity))
+    }
+
+    /// Bytes that may run nowhere on this host.
+    ///
+    /// # Errors
+    /// [`OperationError::Forbidden`].
+    pub fn list_killed(&self, caller: &Arc<Caller>) -> Result<Vec<Killed>, OperationError> {
+        let permitted = self.permit(caller, Operation::ListKilled, None)?;
+        // Of no agent, so there is nobody of whom not to know.
+        let _of_the_host = permitted;
+        Ok(self.host.directory.killed())
+    }
+
+    /// Lets bytes run nowhere on this host, under whatever name: what runs of them is stopped at once.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn kill_component(
+        &self,
+        caller: &Arc<Caller>,
+        digest: Digest,
+        reason: String,
+    ) -> Result<Killed, OperationError> {
+        let permitted = self.permit(caller, Operation::KillComponent, None)?;
+        let action = Action::new(codes::KILL, digest.to_string()).with(json!({ "reason": reason }));
+        let deed = async {
+            let killed = self.host.directory.kill(digest, caller.to_string(), reason).await?;
+            self.sessions.stop_component(digest);
+            for entry in self.host.directory.list() {
+                if entry.version.as_ref().is_some_and(|version| version.digest == digest) {
+                    let agent = Some(entry.name.clone());
+                    self.host.vault.forget_minted(&GrantFilter { agent, ..GrantFilter::default() });
+                }
+            }
+            Ok(killed)
+        };
+        self.written(permitted.actor(), action, deed).await
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// [`OperationError`]; nothing changed then.
+    pub async fn revive_component(&self, caller: &Arc<Caller>, digest: Digest) -> Result<(), OperationError> {
+        let permitted = self.permit(caller, Operation::KillComponent, None)?;
+        let action = Action::new(codes::REVIVE, digest.to_string());
+        let deed = async { Ok(self.host.directory.revive(digest).await?) };
+        self.written(permitted.actor(), action, deed).await
     }
 
     /// Lets a workload use a provider, besides what the configuration says. Acts on its next call.

@@ -203,8 +203,13 @@ fn of_directory(error: &ChangeError) -> Class {
         | ChangeError::AlreadyRegistered(_)
         | ChangeError::Alike { .. }
         | ChangeError::Retired(_)
+        | ChangeError::Pinned { .. }
+        | ChangeError::Killed(_)
         | ChangeError::BoundByConfiguration { .. } => Class::Conflict,
-        ChangeError::NotRegistered(_) | ChangeError::NotBound { .. } => Class::NotFound,
+        ChangeError::NotRegistered(_)
+        | ChangeError::NotBound { .. }
+        | ChangeError::NotKilled(_)
+        | ChangeError::NoVersion { .. } => Class::NotFound,
         ChangeError::HostManaged(_) => Class::Denied,
         ChangeError::ReturnUrl { .. }
         | ChangeError::TooManyReturnUrls
@@ -221,7 +226,7 @@ fn of_unresolved(error: &Unresolved) -> Class {
         | Unresolved::NoWorkload(_)
         | Unresolved::NothingDeployed(_)
         | Unresolved::Retired(_) => Class::NotFound,
-        Unresolved::Suspended(_) | Unresolved::Linked(_) => Class::Denied,
+        Unresolved::Suspended(_) | Unresolved::Killed(_) | Unresolved::Linked(_) => Class::Denied,
     }
 }
 
@@ -239,6 +244,7 @@ fn of_consent(error: &ConsentError) -> Class {
         | ConsentError::Issuer(_)
         | ConsentError::WrongProvider
         | ConsentError::AnotherProvider(_)
+        | ConsentError::WantsMore(_)
         | ConsentError::BorrowedClient(_)
         | ConsentError::State => Class::Denied,
         ConsentError::NoUser | ConsentError::ReturnUrl(_) | ConsentError::NoCode => Class::Invalid,

@@ -63,13 +63,14 @@ impl Operations {
         let binding = Binding::bind(agent, user, session, host.trail.host());
         let action = Action::new(codes::INVOKE, resource(request.method(), request.uri()));
         let user = binding.user().map(User::id);
-        let place = match self.sessions.enter(&name, binding.session(), user, binding.invocation()) {
-            Ok(place) => place,
-            Err(error) => {
-                host.trail.note_for(&binding, action, error.outcome())?;
-                return Err(error);
-            }
-        };
+        let place =
+            match self.sessions.enter(&name, binding.session(), user, binding.invocation(), binding.agent().digest()) {
+                Ok(place) => place,
+                Err(error) => {
+                    host.trail.note_for(&binding, action, error.outcome())?;
+                    return Err(error);
+                }
+            };
         // Once more, now that whoever suspends it finds this invocation to stop: it could have slipped between.
         if host.directory.current_terms(binding.agent()).is_err() {
             let error = stopped_agent(&name);

@@ -6,7 +6,7 @@
 use super::OperationError;
 use crate::clock::{Clock, Steady};
 use crate::config::SessionLimits;
-use crate::ids::{AgentName, InvocationId, SessionId, UserId};
+use crate::ids::{AgentName, Digest, InvocationId, SessionId, UserId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,7 +36,12 @@ struct Session {
     owner: Option<UserId>,
     begun_at: Steady,
     used_at: Steady,
-    running: HashMap<InvocationId, watch::Sender<Option<Stopped>>>,
+    running: HashMap<InvocationId, Running>,
+}
+
+struct Running {
+    digest: Option<Digest>,
+    stop: watch::Sender<Option<Stopped>>,
 }
 
 /// An invocation's place in its session. Dropping it gives the place up.
@@ -61,7 +66,7 @@ impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Session => "the session was stopped",
-            Self::Agent => "the agent was suspended or deleted",
+            Self::Agent => "the agent was suspended or deleted, or its version stopped",
         })
     }
 }
@@ -106,6 +111,7 @@ impl Sessions {
         id: &SessionId,
         user: Option<&UserId>,
         invocation: InvocationId,
+        digest: Option<Digest>,
     ) -> Result<Place, OperationError> {
         let now = self.clock.steady();
         let key = (agent.clone(), id.clone());
@@ -128,7 +134,7 @@ impl Sessions {
         }
         let (sender, stopped) = watch::channel(None);
         session.used_at = now;
-        session.running.insert(invocation, sender);
+        session.running.insert(invocation, Running { digest, stop: sender });
         Ok(Place { sessions: self.clone(), key, invocation, stopped })
     }
 
@@ -146,7 +152,7 @@ impl Sessions {
             return None;
         }
         let session = table.sessions.remove(&key)?;
-        for stop in session.running.values() {
+        for Running { stop, .. } in session.running.values() {
             // Whoever ran may have ended meanwhile.
             let _ended = stop.send(Some(Stopped::Session));
         }
@@ -159,7 +165,15 @@ impl Sessions {
         let of_agent = table.sessions.iter().filter(|((name, _), _)| name == agent);
         let running = of_agent.flat_map(|(_, session)| session.running.values());
         // Whoever ran may have ended meanwhile.
-        running.filter(|stop| stop.send(Some(Stopped::Agent)).is_ok()).count()
+        running.filter(|running| running.stop.send(Some(Stopped::Agent)).is_ok()).count()
+    }
+
+    /// Stops what runs of these bytes, under whatever name. Gives how many ran.
+    pub(super) fn stop_component(&self, digest: Digest) -> usize {
+        let table = self.lock();
+        let running = table.sessions.values().flat_map(|session| session.running.values());
+        let of_them = running.filter(|running| running.digest == Some(digest));
+        of_them.filter(|running| running.stop.send(Some(Stopped::Agent)).is_ok()).count()
     }
 
     fn over(&self, session: &Session, now: Steady) -> bool {
@@ -206,7 +220,7 @@ mod tests {
 
     fn enter(sessions: &Arc<Sessions>, agent: &str, user: Option<&UserId>) -> Result<Place, OperationError> {
         let (agent, id) = (agent.parse().unwrap(), "s".repeat(33).parse().unwrap());
-        sessions.enter(&agent, &id, user, InvocationId::random())
+        sessions.enter(&agent, &id, user, InvocationId::random(), None)
     }
 
     fn stop(sessions: &Sessions, user: Option<Option<&UserId>>) -> Option<usize> {
@@ -268,7 +282,7 @@ mod tests {
         let (sessions, _clock) = sessions();
         let place = |agent: &str, user: &UserId| {
             let id = SessionId::random();
-            sessions.enter(&agent.parse().unwrap(), &id, Some(user), InvocationId::random()).ok().unwrap()
+            sessions.enter(&agent.parse().unwrap(), &id, Some(user), InvocationId::random(), None).ok().unwrap()
         };
         let stopped = |place: &Place| futures_util::FutureExt::now_or_never(Box::pin(place.stopped()));
         let (alices, bobs) = (place("calendar", &user("alice")), place("calendar", &user("bob")));
@@ -285,7 +299,7 @@ mod tests {
         let running = enter(&sessions, "calendar", Some(&alice)).unwrap();
         let agent: AgentName = "calendar".parse().unwrap();
         for _ in 0..MOST + 10 {
-            drop(sessions.enter(&agent, &SessionId::random(), Some(&alice), InvocationId::random()).unwrap());
+            drop(sessions.enter(&agent, &SessionId::random(), Some(&alice), InvocationId::random(), None).unwrap());
         }
         assert!(sessions.lock().sessions.len() <= MOST);
         assert!(matches!(enter(&sessions, "calendar", Some(&user("mallory"))), Err(OperationError::Denied(_))));

@@ -9,6 +9,7 @@ use super::engine::{Engine, EngineConfig, EngineError, Ground};
 use super::load::{self, LoadError, Loaded};
 use crate::ids::Digest;
 use crate::sandbox::Confined;
+use crate::vet;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use wasmtime::component::Component;
 pub struct Compiled {
     digest: Digest,
     imports: Vec<String>,
+    authority: Vec<String>,
     #[serde(with = "bytes")]
     artefact: Vec<u8>,
 }
@@ -33,6 +35,11 @@ impl Compiled {
     /// The interfaces that it imports, with their versions, in its own order.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// What it could use a grant for, as `attache vet` reads it.
+    pub fn authority(&self) -> &[String] {
+        &self.authority
     }
 
     /// Whether it imports `attache:identity/reveal`.
@@ -73,7 +80,8 @@ impl Engine {
         let (component, imports) = load::checked(self, bytes)?;
         load::linked(self, &component, &imports)?;
         let artefact = component.serialize().map_err(|error| LoadError::Compile(load::one_line(&error)))?;
-        Ok(Compiled { digest: Digest::of(bytes), imports, artefact })
+        let authority = vet::authority(bytes).map_err(|error| LoadError::Compile(error.to_string()))?;
+        Ok(Compiled { digest: Digest::of(bytes), imports, authority, artefact })
     }
 
     /// Makes what was compiled ready to be invoked. Takes a fraction of a millisecond.
@@ -95,7 +103,7 @@ impl Engine {
             LoadError::Stale
         })?;
         let pre = load::linked(self, &component, &compiled.imports)?;
-        Ok(Arc::new(Loaded::new(compiled.digest, compiled.imports.clone(), pre)))
+        Ok(Arc::new(Loaded::new(compiled.digest, compiled.imports.clone(), compiled.authority.clone(), pre)))
     }
 
     /// Engines with the same can adopt each other's artefacts.

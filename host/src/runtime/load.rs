@@ -14,14 +14,20 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 pub struct Loaded {
     digest: Digest,
     imports: Vec<String>,
+    authority: Vec<String>,
     wants_reveal: bool,
     pub(super) pre: ProxyPre<Instance>,
 }
 
 impl Loaded {
-    pub(super) fn new(digest: Digest, imports: Vec<String>, pre: ProxyPre<Instance>) -> Self {
+    pub(super) fn new(digest: Digest, imports: Vec<String>, authority: Vec<String>, pre: ProxyPre<Instance>) -> Self {
         let wants_reveal = wants_reveal(&imports);
-        Self { digest, imports, wants_reveal, pre }
+        Self { digest, imports, authority, wants_reveal, pre }
+    }
+
+    /// What it could use a grant for, as `attache vet` reads it.
+    pub fn authority(&self) -> &[String] {
+        &self.authority
     }
 
     /// Of the bytes that it was loaded from.
@@ -102,7 +108,8 @@ fn instead(name: &str) -> &'static str {
 pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Arc<Loaded>, LoadError> {
     let (component, imports) = checked(engine, bytes)?;
     let pre = linked(engine, &component, &imports)?;
-    Ok(Arc::new(Loaded::new(Digest::of(bytes), imports, pre)))
+    let authority = crate::vet::authority(bytes).map_err(|error| LoadError::Compile(error.to_string()))?;
+    Ok(Arc::new(Loaded::new(Digest::of(bytes), imports, authority, pre)))
 }
 
 /// Compiled, with imports that are all offered.

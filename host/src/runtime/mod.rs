@@ -29,3 +29,13 @@ pub use compiler::{COMPILE, CompileLimits, Compiler};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use fault::InvokeError;
 pub use load::{LoadError, Loaded};
+
+/// The threads that serve callers and run guests.
+///
+/// A guest that computes holds its thread for a tick of ten milliseconds at a time. By itself tokio looks at sockets, timers
+/// and work from other threads after dozens of such turns, half a second later; here it does after two.
+pub fn threads() -> tokio::runtime::Builder {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().event_interval(2).global_queue_interval(2);
+    builder
+}

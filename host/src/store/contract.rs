@@ -4,7 +4,7 @@ use crate::access::{AccessKey, KeyId, KeyRow, KeyRows, Operations, Workloads};
 use crate::audit::{Action, Actor, AgentRef, Decision, Filter, Journal, Outcome, Phase, Record, codes};
 use crate::clock::Timestamp;
 use crate::consent::{ConsentSession, Sessions, Stage};
-use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Version, WorkloadIdentity};
+use crate::directory::{Authority, BoundProvider, Entries, Killed, Origin, State, Tags, Version, WorkloadIdentity};
 use crate::identity::{KeySetRow, KeySetRows};
 use crate::ids::{
     AgentName, AttemptId, ConsentId, Digest, GrantId, HostId, Issuer, ProviderName, Scopes, SessionId, Subject,
@@ -40,6 +40,7 @@ pub(super) fn entry(name: &str) -> WorkloadIdentity {
         bound: vec![bound("google-calendar", &["events.read", "events.write"]), bound("weather", &[])],
         state: State::Active,
         version: None,
+        pinned: false,
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) fn grant(agent: &str, who: &str, asked: &[&str]) -> GrantRow {
         asked: Scopes::parse(asked.iter().copied()).unwrap(),
         resources: Vec::new(),
         destinations: "https://www.googleapis.com/calendar/".into(),
+        authority: Authority::of(["import attache:identity/credentials.oauth2".to_owned()]),
         granted: Scopes::default(),
         created_at: at(1),
         updated_at: at(2),
@@ -91,6 +93,7 @@ fn session(who: &str) -> ConsentSession {
         session: SessionId::random(),
         provider: ProviderName::parse("google-calendar").unwrap(),
         client: "client-1 at https://google.example".into(),
+        authority: Authority::of(["import attache:identity/credentials.oauth2".to_owned()]),
         scopes: Scopes::parse(["events.read", "events.write"]).unwrap(),
         resources: vec!["https://a.example/".into(), "urn:b".into()],
         return_url: Some("https://app.example/done".into()),
@@ -104,13 +107,54 @@ fn session(who: &str) -> ConsentSession {
     }
 }
 
+fn version(bytes: &[u8], deployed_at: u64) -> Version {
+    Version {
+        digest: Digest::of(bytes),
+        deployed_by: "otto".into(),
+        deployed_at: at(deployed_at),
+        source: Some("oci://registry.example/x:1@sha256:aa".into()),
+        authority: Authority::of(["import wasi:http/outgoing-handler.handle".to_owned()]),
+    }
+}
+
+/// Versions that ran under a name are remembered until it is removed, and what is killed until it is revived.
+pub(super) async fn versions(store: &dyn Entries) {
+    let mut agent = entry("calendar");
+    let (one, two) = (version(b"one", 9), version(b"two", 10));
+    for version in [one.clone(), two.clone()] {
+        agent.version = Some(version);
+        store.put(agent.clone()).await.unwrap();
+    }
+    agent.pinned = true;
+    store.put(agent.clone()).await.unwrap();
+    assert_eq!(store.all().await.unwrap(), [agent.clone()]);
+    assert_eq!(store.versions(agent.name.clone()).await.unwrap(), [two.clone(), one.clone()]);
+    let again = Version { deployed_at: at(11), ..one };
+    agent.version = Some(again.clone());
+    store.put(agent.clone()).await.unwrap();
+    assert_eq!(store.versions(agent.name.clone()).await.unwrap(), [again, two]);
+    store.remove(agent.name.clone()).await.unwrap();
+    assert_eq!(store.versions(agent.name.clone()).await.unwrap(), []);
+
+    let killed =
+        |bytes: &[u8]| Killed { digest: Digest::of(bytes), by: "otto".into(), at: at(1), reason: "stolen".into() };
+    let (one, two) = (killed(b"one"), killed(b"two"));
+    for killed in [&one, &two, &one] {
+        store.kill(killed.clone()).await.unwrap();
+    }
+    assert_eq!(store.killed().await.unwrap().len(), 2);
+    store.revive(one.digest).await.unwrap();
+    store.revive(one.digest).await.unwrap();
+    assert_eq!(store.killed().await.unwrap(), [two]);
+}
+
 /// Entries come back as they were put, in the order of their names, and the last put counts.
 pub(super) async fn entries(store: &dyn Entries) {
     assert_eq!(store.all().await.unwrap(), []);
     let mut first = entry("zebra");
     let mut second = entry("aardvark");
     second.origin = Origin::Runtime;
-    second.version = Some(Version { digest: Digest::of(b"one"), deployed_by: "otto".into(), deployed_at: at(9) });
+    second.version = Some(version(b"one", 9));
     store.put(first.clone()).await.unwrap();
     store.put(second.clone()).await.unwrap();
     assert_eq!(store.all().await.unwrap(), [second.clone(), first.clone()]);

@@ -2,8 +2,8 @@
 
 use super::columns::{json, millis, one_of, parsed, parsed_or_none, scopes, time};
 use super::{Store, tell};
-use crate::directory::{BoundProvider, Entries, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
-use crate::ids::AgentName;
+use crate::directory::{BoundProvider, Entries, Killed, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
+use crate::ids::{AgentName, Digest};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
@@ -34,10 +34,75 @@ impl Entries for Store {
         })
     }
 
+    fn versions(&self, name: AgentName) -> BoxFuture<'_, Result<Vec<Version>, Unavailable>> {
+        Box::pin(async move {
+            let read = self.readers.read(move |connection| {
+                let sql = "SELECT * FROM workload_version WHERE workload = ?1 ORDER BY deployed_at DESC, rowid DESC";
+                let mut statement = connection.prepare_cached(sql)?;
+                let versions = statement.query_map([name.as_str()], |row| {
+                    Ok(Version {
+                        digest: parsed(row, "digest")?,
+                        deployed_by: row.get("deployed_by")?,
+                        deployed_at: time(row, "deployed_at")?,
+                        source: row.get("source")?,
+                        authority: parsed(row, "authority")?,
+                    })
+                })?;
+                versions.collect()
+            });
+            read.await.map_err(|error| Unavailable(tell(&error)))
+        })
+    }
+
+    fn killed(&self) -> BoxFuture<'_, Result<Vec<Killed>, Unavailable>> {
+        Box::pin(async {
+            let read = self.readers.read(|connection| {
+                let mut statement = connection.prepare_cached("SELECT * FROM killed_component ORDER BY digest")?;
+                let killed = statement.query_map([], |row| {
+                    Ok(Killed {
+                        digest: parsed(row, "digest")?,
+                        by: row.get("killed_by")?,
+                        at: time(row, "killed_at")?,
+                        reason: row.get("reason")?,
+                    })
+                })?;
+                killed.collect()
+            });
+            read.await.map_err(|error| Unavailable(tell(&error)))
+        })
+    }
+
+    fn kill(&self, killed: Killed) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
+            let written = self.writer.write(move |connection| {
+                let sql = "INSERT OR REPLACE INTO killed_component VALUES (?1, ?2, ?3, ?4)";
+                let Killed { digest, by, at, reason } = &killed;
+                connection
+                    .prepare_cached(sql)?
+                    .execute(params![digest.to_string(), by, millis(*at), reason])
+                    .map(|_| ())
+            });
+            written.await.map_err(|error| Unavailable(tell(&error)))
+        })
+    }
+
+    fn revive(&self, digest: Digest) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move {
+            let written = self.writer.write(move |connection| {
+                let sql = "DELETE FROM killed_component WHERE digest = ?1";
+                connection.prepare_cached(sql)?.execute([digest.to_string()]).map(|_| ())
+            });
+            written.await.map_err(|error| Unavailable(tell(&error)))
+        })
+    }
+
     fn remove(&self, name: AgentName) -> BoxFuture<'_, Result<(), Unavailable>> {
         Box::pin(async move {
             let written = self.writer.write(move |connection| {
                 unbind_all(connection, &name)?;
+                connection
+                    .prepare_cached("DELETE FROM workload_version WHERE workload = ?1")?
+                    .execute([name.as_str()])?;
                 connection.prepare_cached("DELETE FROM workload WHERE name = ?1")?.execute([name.as_str()]).map(|_| ())
             });
             written.await.map_err(|error| Unavailable(tell(&error)))
@@ -49,10 +114,10 @@ fn put(connection: &Connection, entry: &WorkloadIdentity) -> rusqlite::Result<()
     let version = entry.version.as_ref();
     connection
         .prepare_cached(
-            "INSERT INTO workload VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO workload VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
              ON CONFLICT (name) DO UPDATE SET id = ?2, origin = ?3, publisher = ?4, created_by = ?5,
                  created_at = ?6, updated_at = ?7, allowed_return_urls = ?8, tags = ?9, state = ?10, digest = ?11,
-                 deployed_by = ?12, deployed_at = ?13",
+                 deployed_by = ?12, deployed_at = ?13, source = ?14, authority = ?15, pinned = ?16",
         )?
         .execute(params![
             entry.name.as_str(),
@@ -76,7 +141,25 @@ fn put(connection: &Connection, entry: &WorkloadIdentity) -> rusqlite::Result<()
             version.map(|version| version.digest.to_string()),
             version.map(|version| &version.deployed_by),
             version.map(|version| millis(version.deployed_at)),
+            version.and_then(|version| version.source.as_ref()),
+            version.map_or("[]", |version| version.authority.as_str()),
+            entry.pinned,
         ])?;
+    if let Some(Version { digest, deployed_by, deployed_at, source, authority }) = version {
+        connection
+            .prepare_cached(
+                "INSERT INTO workload_version VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (workload, digest) DO UPDATE SET deployed_by = ?3, deployed_at = ?4, source = ?5, authority = ?6",
+            )?
+            .execute(params![
+                entry.name.as_str(),
+                digest.to_string(),
+                deployed_by,
+                millis(*deployed_at),
+                source,
+                authority.as_str()
+            ])?;
+    }
     unbind_all(connection, &entry.name)?;
     let mut bind = connection.prepare_cached("INSERT INTO workload_provider VALUES (?1, ?2, ?3)")?;
     for bound in &entry.bound {
@@ -115,9 +198,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
     };
     let version = match parsed_or_none(row, "digest")? {
         None => None,
-        Some(digest) => {
-            Some(Version { digest, deployed_by: row.get("deployed_by")?, deployed_at: time(row, "deployed_at")? })
-        }
+        Some(digest) => Some(Version {
+            digest,
+            deployed_by: row.get("deployed_by")?,
+            deployed_at: time(row, "deployed_at")?,
+            source: row.get("source")?,
+            authority: parsed(row, "authority")?,
+        }),
     };
     Ok(WorkloadIdentity {
         name: parsed(row, "name")?,
@@ -132,5 +219,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<WorkloadIdentity> {
         bound: Vec::new(),
         state: one_of(row, "state", state)?,
         version,
+        pinned: row.get("pinned")?,
     })
 }

@@ -26,11 +26,11 @@ impl Rows for Store {
             let written = self.writer.write(move |connection| {
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_grant VALUES (:id, :workload, :issuer, :subject, :provider, :client, :asked, :resources,
-                         :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed, :destinations)
+                         :granted, :created_at, :updated_at, :expires_at, :generation, :renewing_since, :sealed, :destinations, :authority)
                      ON CONFLICT (workload, issuer, subject, provider, client, asked, resources) DO UPDATE SET id = :id,
                          granted = :granted, created_at = :created_at, updated_at = :updated_at,
                          expires_at = :expires_at, generation = :generation, renewing_since = :renewing_since,
-                         sealed = :sealed, destinations = :destinations",
+                         sealed = :sealed, destinations = :destinations, authority = :authority",
                 )?;
                 with_columns(&row, &[], |columns| statement.execute(columns)).map(|_| ())
             });
@@ -48,7 +48,7 @@ impl Rows for Store {
                          sealed = :sealed
                      WHERE id = :id AND generation = :from AND workload = :workload AND issuer = :issuer
                          AND subject = :subject AND provider = :provider AND client = :client AND asked = :asked
-                         AND resources = :resources AND destinations = :destinations",
+                         AND resources = :resources AND destinations = :destinations AND authority = :authority",
                 )?;
                 with_columns(&row, &[(":from", &number(from))], |columns| statement.execute(columns)).map(|n| n == 1)
             });
@@ -94,7 +94,7 @@ impl Rows for Store {
                 let mut statement = connection.prepare_cached(
                     "INSERT INTO vault_revocation VALUES (:pending, :attempts, :next_at, :id, :workload, :issuer,
                          :subject, :provider, :client, :asked, :resources, :granted, :created_at, :updated_at, :expires_at,
-                         :generation, :renewing_since, :sealed, :destinations)",
+                         :generation, :renewing_since, :sealed, :destinations, :authority)",
                 )?;
                 let more: [(&str, &dyn ToSql); 3] = [
                     (":pending", &pending.grant.bytes()),
@@ -156,6 +156,7 @@ fn with_columns<T>(row: &GrantRow, more: &[(&str, &dyn ToSql)], run: impl FnOnce
         ":client": row.client, ":asked": asked, ":resources": resources, ":granted": granted, ":created_at": created_at, ":updated_at": updated_at,
         ":expires_at": expires_at, ":generation": generation, ":renewing_since": renewing_since, ":sealed": row.sealed,
         ":destinations": row.destinations,
+        ":authority": row.authority.as_str(),
     };
     run(&[columns, more].concat())
 }
@@ -170,6 +171,7 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<GrantRow> {
         asked: scopes(row, "asked")?,
         resources: words(row, "resources")?,
         destinations: row.get("destinations")?,
+        authority: parsed(row, "authority")?,
         granted: scopes(row, "granted")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

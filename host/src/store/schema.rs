@@ -274,6 +274,36 @@ const MIGRATIONS: &[&str] = &["
     DELETE FROM consent_session;
     ALTER TABLE vault_grant ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
     ALTER TABLE vault_revocation ADD COLUMN destinations TEXT NOT NULL DEFAULT '';
+", "
+    -- Where a version came from, what it could use a grant for, and those before it; bytes that may run nowhere.
+    ALTER TABLE workload ADD COLUMN source TEXT;
+    ALTER TABLE workload ADD COLUMN authority TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE workload ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1));
+    CREATE TABLE workload_version (
+        workload    TEXT NOT NULL,
+        digest      TEXT NOT NULL,
+        deployed_by TEXT NOT NULL,
+        deployed_at INTEGER NOT NULL,
+        source      TEXT,
+        authority   TEXT NOT NULL,
+        PRIMARY KEY (workload, digest)
+    ) STRICT;
+    INSERT INTO workload_version
+        SELECT name, digest, deployed_by, deployed_at, source, authority FROM workload WHERE digest IS NOT NULL;
+    CREATE TABLE killed_component (
+        digest    TEXT NOT NULL PRIMARY KEY,
+        killed_by TEXT NOT NULL,
+        killed_at INTEGER NOT NULL,
+        reason    TEXT NOT NULL
+    ) STRICT;
+    -- A grant is for what its user was told that the agent wants. Rows of before were sealed without, so they do not open:
+    -- they go, and their users are asked again. So do questions that are open.
+    DELETE FROM vault_grant;
+    DELETE FROM vault_revocation;
+    DELETE FROM consent_session;
+    ALTER TABLE vault_grant ADD COLUMN authority TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE vault_revocation ADD COLUMN authority TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE consent_session ADD COLUMN authority TEXT NOT NULL DEFAULT '[]';
 "];
 
 /// Brings the file to the version that this program knows. Each step is a transaction of its own.

@@ -15,7 +15,7 @@ impl Sessions for Store {
                 connection
                     .prepare_cached(
                         "INSERT INTO consent_session
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
                     )?
                     .execute(params![
                         session.id.bytes(),
@@ -36,6 +36,7 @@ impl Sessions for Store {
                         session.sealed_verifier,
                         session.sealed_code,
                         session.client,
+                        session.authority.as_str(),
                     ])
                     .map(|_| ())
             });
@@ -122,6 +123,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<ConsentSession> {
         session: parsed(row, "session")?,
         provider: parsed(row, "provider")?,
         client: row.get("client")?,
+        authority: parsed(row, "authority")?,
         scopes: scopes(row, "scopes")?,
         resources: words(row, "resources")?,
         return_url: row.get("return_url")?,

@@ -84,6 +84,11 @@ async fn entries_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn versions_keep_the_contract() {
+    contract::versions(&*bed().store).await;
+}
+
+#[tokio::test]
 async fn rows_keep_the_contract() {
     contract::rows(&*bed().store).await;
 }

@@ -3,6 +3,7 @@
 use super::grants::GrantFilter;
 use super::key::{Held, Place};
 use super::wanted::Wanted;
+use crate::directory::Authority;
 use crate::egress::Destinations;
 use crate::ids::{GrantId, Scopes, UserId};
 use crate::seal::Sealer;
@@ -30,16 +31,20 @@ pub(super) enum Found {
 
 impl Cache {
     /// The grant for just these resources that covers these scopes, is for no more than may be used, and whose user was told of
-    /// all places where its tokens may be sent `now`: of several the one with the fewest scopes (least privilege), and of those
+    /// all places where its tokens may be sent `now` and of all that the agent's bytes could use it for: of several the one with the fewest scopes (least privilege), and of those
     /// the newest.
-    pub(super) fn covering(&self, place: &Place, wanted: &Wanted, now: &Destinations) -> Found {
+    pub(super) fn covering(&self, place: &Place, wanted: &Wanted, now: &Destinations, authority: &Authority) -> Found {
         let rows = self.read();
         let Some(held) = rows.places.get(place) else { return Found::Missing };
         let mut best: Option<&Arc<Held>> = None;
         let mut short = None;
         let (scopes, resources) = (&wanted.scopes, wanted.resources());
-        let fits =
-            |one: &&Arc<Held>| one.row.resources == resources && wanted.admits(&one.row.asked) && one.told_of(now);
+        let fits = |one: &&Arc<Held>| {
+            one.row.resources == resources
+                && wanted.admits(&one.row.asked)
+                && one.told_of(now)
+                && one.told_of_authority(authority)
+        };
         for one in held.iter().filter(fits) {
             if one.usable.covers(scopes) {
                 let rank = |held: &Held| (held.usable.iter().count(), std::cmp::Reverse(held.row.updated_at));

@@ -9,7 +9,7 @@ use super::wanted::Wanted;
 use super::{GrantRow, Rows, RowsError};
 use crate::audit::{Action, Outcome, Trail, Unwritable, Written, codes, with_cause};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::Directory;
+use crate::directory::{Authority, Directory};
 use crate::identity::{Binding, WorkloadIssuer};
 use crate::ids::{Account, AgentName, GrantId, Malformed, ProviderName, Scopes, UserId};
 use crate::jose::{DpopKey, DpopProver};
@@ -19,6 +19,7 @@ use crate::seal::{SealError, Sealer};
 use crate::secret::SharedSecret;
 use serde::Serialize;
 use serde_json::json;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -225,7 +226,10 @@ impl Vault {
     pub async fn load(parts: VaultParts) -> Result<Arc<Self>, VaultError> {
         let VaultParts { rows, sealer, oauth, issuer, providers, directory, trail, account, clock } = parts;
         let cache = Cache::default();
-        for row in rows.all().await? {
+        // One text for all grants of the same version, however many there are.
+        let mut texts: HashMap<String, Authority> = HashMap::new();
+        for mut row in rows.all().await? {
+            row.authority = texts.entry(row.authority.as_str().to_owned()).or_insert(row.authority).clone();
             sealer.check(&row.sealed)?;
             cache.put(Place::of_row(&account, &row), Arc::new(Held::new(row)));
         }
@@ -263,7 +267,8 @@ impl Vault {
     /// Whether the bound agent has what it wants of the bound user at this provider. From memory; never waits.
     pub fn status(&self, binding: &Binding, provider: &Provider, wanted: &Wanted) -> GrantStatus {
         let Some(key) = VaultKey::of(&self.parts.account, binding, provider) else { return GrantStatus::Missing };
-        match self.parts.cache.covering(key.place(), wanted, &provider.destinations) {
+        let authority = binding.agent().authority();
+        match self.parts.cache.covering(key.place(), wanted, &provider.destinations, authority) {
             Found::Covered(held) => {
                 GrantStatus::Granted { scopes: held.usable.clone(), expires_at: held.row.expires_at }
             }
@@ -295,7 +300,8 @@ impl Vault {
         // After every wait the grant is looked up anew, so that none is released that was revoked meanwhile. Each round
         // renews, removes or finds changed one grant; users have few.
         for _ in 0..16 {
-            let held = match parts.cache.covering(key.place(), wanted, &provider.destinations) {
+            let held = match parts.cache.covering(key.place(), wanted, &provider.destinations, who.agent().authority())
+            {
                 Found::Covered(held) => held,
                 Found::Short(missing) => return Err(VaultError::Short(missing)),
                 Found::Missing => return Err(none),
@@ -356,6 +362,7 @@ impl Vault {
             asked: asked.scopes.clone(),
             resources: asked.resources().to_vec(),
             destinations: provider.destinations.joined(),
+            authority: who.agent().authority().clone(),
             created_at: now,
             updated_at: now,
             expires_at: tokens.expires_in.map(|lifetime| now.plus(lifetime)),
@@ -415,6 +422,15 @@ impl Vault {
             result
         });
         work.await.unwrap_or(Err(VaultError::Stopped))
+    }
+
+    /// What of this authority the user was not told when they granted what this filter takes; nothing where they granted
+    /// nothing yet, for then all of it is new.
+    pub fn news(&self, filter: &GrantFilter, authority: &Authority) -> Vec<String> {
+        let told: Vec<String> =
+            self.parts.cache.taken_by(filter).iter().flat_map(|held| held.row.authority.lines()).collect();
+        let granted = !self.parts.cache.taken_by(filter).is_empty();
+        if granted { authority.beyond(&Authority::of(told)) } else { Vec::new() }
     }
 
     /// Every grant, newest first.

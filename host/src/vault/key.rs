@@ -7,6 +7,7 @@
 
 use super::tokens::Tokens;
 use super::{GrantRow, PendingRevocation};
+use crate::directory::Authority;
 use crate::egress::Destinations;
 use crate::identity::Binding;
 use crate::ids::{Account, ProviderName, Scopes, UserId};
@@ -130,6 +131,12 @@ impl Held {
             || Destinations::parse(self.row.destinations.split_whitespace()).is_ok_and(|told| now.within(&told))
     }
 
+    /// Whether the user was told of everything that the agent could use a grant for now. A version that wants more than the one
+    /// they agreed to asks anew.
+    pub(super) fn told_of_authority(&self, now: &Authority) -> bool {
+        now.within(&self.row.authority)
+    }
+
     pub(super) fn new(row: GrantRow) -> Self {
         let facts = facts_of(&row);
         Self::with(row, facts)
@@ -148,7 +155,7 @@ impl Held {
 }
 
 /// Names the form of the associated data; changes when anything below does.
-const SCHEMA: &[u8] = b"attache vault 3";
+const SCHEMA: &[u8] = b"attache vault 4";
 /// The kind of row, so that another kind sealed under the same place can never pass for one.
 const KIND: &[u8] = b"oauth2 grant";
 
@@ -161,6 +168,7 @@ fn facts_of(row: &GrantRow) -> Vec<u8> {
     push_part(&mut facts, row.asked.joined().as_bytes());
     push_part(&mut facts, row.resources.join(" ").as_bytes());
     push_part(&mut facts, row.destinations.as_bytes());
+    push_part(&mut facts, row.authority.as_str().as_bytes());
     push_part(&mut facts, row.granted.joined().as_bytes());
     push_part(&mut facts, &row.created_at.millis().to_be_bytes());
     push_part(&mut facts, &row.updated_at.millis().to_be_bytes());

@@ -44,6 +44,8 @@ pub struct GrantRow {
     pub resources: Vec<String>,
     /// Where the user read that the tokens may be sent, joined by spaces; sealed, and asked at every use.
     pub destinations: String,
+    /// What the agent could use a grant for, as its user was told.
+    pub authority: crate::directory::Authority,
     /// What the provider granted.
     pub granted: Scopes,
     /// When the user agreed.

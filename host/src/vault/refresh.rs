@@ -364,6 +364,7 @@ fn gone(renewing_since: Option<Timestamp>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Authority;
     use crate::ids::{ProviderName, UserId};
 
     fn row(lifetime: Option<u64>) -> GrantRow {
@@ -377,6 +378,7 @@ mod tests {
             asked: Scopes::default(),
             resources: Vec::new(),
             destinations: String::new(),
+            authority: Authority::none(),
             granted: Scopes::default(),
             created_at: at,
             updated_at: at,

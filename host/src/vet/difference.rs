@@ -32,7 +32,8 @@ pub(super) fn authority(facts: &Facts) -> BTreeSet<String> {
 
 /// From the version before to this one.
 pub(super) fn between(before: &Facts, digest: String, now: &Facts) -> Difference {
-    let (old, new) = (authority(before), authority(now));
+    let all = |facts: &Facts| facts.authority.iter().cloned().collect::<BTreeSet<_>>();
+    let (old, new) = (all(before), all(now));
     let added: Vec<String> = new.difference(&old).cloned().collect();
     let removed: Vec<String> = old.difference(&new).cloned().collect();
     let direction = match (added.is_empty(), removed.is_empty()) {

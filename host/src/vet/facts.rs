@@ -80,7 +80,9 @@ pub(super) fn facts(anatomy: &Anatomy<'_>, reach: &Reach, content: &Content, man
         imports,
         manifest,
         difference: None,
-        provenance: "not looked at",
+        authority: Vec::new(),
+        provenance: None,
+        advisories_asked: false,
     }
 }
 

@@ -1,11 +1,13 @@
 //! From facts to findings, under a policy. A pure function; each rule is one paragraph.
 
+use super::advisories::Advisories;
 use super::authority::{self, CREDENTIALS, Class, EGRESS, IDENTITY, REVEAL};
 use super::content::Content;
 use super::dependencies;
 use super::manifest::{Flow, Found, Manifest};
 use super::part::Body;
 use super::policy::{Policy, named};
+use super::provenance::State;
 use super::reach::{Reach, dotted};
 use super::read::Anatomy;
 use super::report::{Direction, Facts, Finding, Import};
@@ -24,6 +26,7 @@ pub(super) struct Case<'a> {
     pub(super) manifest: &'a Found,
     pub(super) mismatches: &'a [Mismatch],
     pub(super) facts: &'a Facts,
+    pub(super) advisories: Option<&'a Advisories>,
     pub(super) policy: &'a Policy,
 }
 
@@ -37,6 +40,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     declarations(case, &mut found);
     content(case, &mut found);
     sizes(case, &mut found);
+    origin(case, &mut found);
     change(case, &mut found);
     // Stable: within a severity, in the order of the paragraphs.
     found.list.sort_by_key(|finding| finding.severity);
@@ -292,6 +296,58 @@ fn content(case: &Case<'_>, found: &mut Findings<'_>) {
     let (_, unread, _) = dependencies::read(&case.anatomy.parts);
     for (part, offset, why) in unread {
         found.add("dependencies-unread", format!("`.dep-v0` cannot be read: {why}"), &part, Some(offset));
+    }
+    let advisories = case.advisories.map(|all| all.concerning(&case.facts.dependencies)).unwrap_or_default();
+    for (package, advisory) in advisories {
+        let message = format!(
+            "is built of `{} {}`, of which {} says: {}",
+            package.name, package.version, advisory.id, advisory.title
+        );
+        found.whole("known-vulnerability", message);
+    }
+}
+
+/// Who made it, by what was found beside it.
+fn origin(case: &Case<'_>, found: &mut Findings<'_>) {
+    let Some(provenance) = &case.facts.provenance else { return };
+    let wanted = &case.policy.signatures;
+    match provenance.state {
+        State::Unsigned => found.whole("unsigned", "nobody signed it".to_owned()),
+        State::DoesNotVerify => {
+            let why = provenance.problems.join("; ");
+            found.whole("signature-does-not-verify", format!("it is signed, and no signature counts: {why}"));
+        }
+        State::Verified => {}
+    }
+    let listed = |name: &str| wanted.signers.is_empty() || wanted.signers.iter().any(|signer| signer == name);
+    if wanted.required && !provenance.signers.iter().any(|signer| listed(&signer.name)) {
+        let by = match wanted.signers.is_empty() {
+            true => "a key of the trust file".to_owned(),
+            false => wanted.signers.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "),
+        };
+        let message = format!("{}, and the policy `{}` wants it signed by {by}", provenance.words(), case.policy.name);
+        found.whole("signature-missing", message);
+    }
+    let built: Vec<_> = provenance.attestations.iter().filter(|one| one.builder.is_some()).collect();
+    if wanted.provenance && built.is_empty() {
+        let message =
+            format!("nobody trusted says how it was built, and the policy `{}` wants it said", case.policy.name);
+        found.whole("provenance-missing", message);
+    }
+    let trusted = |builder: &str| wanted.builders.is_empty() || named(&wanted.builders, builder);
+    if !built.is_empty() && !built.iter().any(|one| one.builder.as_deref().is_some_and(trusted)) {
+        let builders: Vec<String> =
+            built.iter().filter_map(|one| one.builder.as_ref()).map(|b| format!("`{b}`")).collect();
+        let message =
+            format!("was built by {}, which the policy `{}` does not name", builders.join(" and "), case.policy.name);
+        found.whole("other-builder", message);
+    }
+    // An attestation that does not count beside a signature that does.
+    if provenance.state != State::DoesNotVerify && !provenance.problems.is_empty() {
+        found.whole(
+            "evidence-set-aside",
+            format!("something beside it does not count: {}", provenance.problems.join("; ")),
+        );
     }
 }
 

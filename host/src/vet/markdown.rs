@@ -38,6 +38,13 @@ pub fn markdown(report: &Report) -> String {
         let _ =
             writeln!(out, "| {} | {} | {} |", plain(&import.interface), import.class.words(), plain(&import.meaning));
     }
+    if let Some(provenance) = &facts.provenance {
+        let _ = writeln!(out, "\n## Who made it\n\n{}", plain(&provenance.words()));
+        for one in &provenance.attestations {
+            let builder = one.builder.as_deref().map(|builder| format!(", built by {builder}")).unwrap_or_default();
+            let _ = writeln!(out, "\n{}", plain(&format!("{} attests {}{builder}", one.by.name, one.predicate_type)));
+        }
+    }
     if let Some(difference) = &facts.difference {
         let _ = writeln!(out, "\n## Since the version before: {}\n", direction(difference.direction));
         let _ = writeln!(out, "| | |\n|---|---|");

@@ -17,6 +17,9 @@ pub struct Policy {
     /// What the author must and must not declare.
     #[serde(default)]
     pub manifest: Declarations,
+    /// Who must have signed it.
+    #[serde(default)]
+    pub signatures: Signatures,
     /// How large it may be.
     pub limits: Limits,
     /// Whether a version that wants more than the one before is refused until somebody has looked at it.
@@ -48,6 +51,24 @@ pub struct Declarations {
     /// Scopes that must not be declared; a `*` at the end stands for any end.
     #[serde(default)]
     pub forbid_scopes: Vec<String>,
+}
+
+/// Who must have signed it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Signatures {
+    /// Whether a key of the trust file must have.
+    #[serde(default)]
+    pub required: bool,
+    /// Names of keys there, one of which it must be; empty for any of them.
+    #[serde(default)]
+    pub signers: Vec<String>,
+    /// Whether a key of the trust file must say how it was built (SLSA provenance).
+    #[serde(default)]
+    pub provenance: bool,
+    /// Builders that may have built it, by their ids; a `*` at the end stands for any end. Empty for any.
+    #[serde(default)]
+    pub builders: Vec<String>,
 }
 
 /// How large it may be.
@@ -92,9 +113,10 @@ fn hint(nearest: &Option<String>) -> String {
 
 /// Tables and keys. `severity` has the rules' ids.
 const KEYS: &[(&str, &[&str])] = &[
-    ("", &["name", "authority", "manifest", "limits", "require-review-when-widened", "severity"]),
+    ("", &["name", "authority", "manifest", "signatures", "limits", "require-review-when-widened", "severity"]),
     ("authority", &["grants", "forbid"]),
     ("manifest", &["forbid-providers", "forbid-scopes"]),
+    ("signatures", &["required", "signers", "provenance", "builders"]),
     ("limits", &["bytes", "memory", "table-elements", "parts"]),
 ];
 

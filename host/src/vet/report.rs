@@ -3,6 +3,7 @@
 use super::authority::Class;
 use super::dependencies::Package;
 use super::manifest::Manifest;
+use super::provenance::Provenance;
 use super::rule::Severity;
 use serde::Serialize;
 
@@ -89,8 +90,13 @@ pub struct Facts {
     pub needs: Needs,
     /// Compared with the version before; null where there is none.
     pub difference: Option<Difference>,
-    /// Signatures are not looked at by this program.
-    pub provenance: &'static str,
+    /// Everything that it could use a grant for, and everything that its author says it will: what a later version is
+    /// compared with.
+    pub authority: Vec<String>,
+    /// Who says that they made it; null for a version that it is only compared with.
+    pub provenance: Option<Provenance>,
+    /// Whether its dependencies were looked up in an advisory database.
+    pub advisories_asked: bool,
 }
 
 /// An interface that is wanted.

@@ -68,6 +68,21 @@ pub const RULES: &[Rule] = &[
     fixed("forbidden-provider", "declares a provider that the policy forbids", "do without that provider"),
     fixed("forbidden-scope", "declares a scope that the policy forbids", "ask for a narrower scope"),
     fixed(
+        "signature-missing",
+        "not signed by whom the policy wants",
+        "have it signed (`attache sign`, `cosign sign`), and name the key in the trust file (`--trust`)",
+    ),
+    fixed(
+        "provenance-missing",
+        "nobody trusted says how it was built",
+        "have its builder attest it: `attache attest --type slsa`, or any that writes SLSA provenance",
+    ),
+    fixed(
+        "other-builder",
+        "built by another than the policy names",
+        "have it built there, or name the builder under `signatures.builders`",
+    ),
+    fixed(
         "too-large",
         "larger than the policy allows",
         "build it with `opt-level = \"s\"`, `lto = true` and without debug information",
@@ -149,6 +164,30 @@ pub const RULES: &[Rule] = &[
         Severity::Note,
         "tells where it was built",
         "build it with `--remap-path-prefix`, or with `trim-paths`",
+    ),
+    rule(
+        "unsigned",
+        Severity::Note,
+        "nobody signed it",
+        "sign it with `attache sign FILE --key KEY`, so that whoever lists it knows whose it is",
+    ),
+    rule(
+        "signature-does-not-verify",
+        Severity::Warning,
+        "signed by somebody who is not trusted, or over other bytes",
+        "find out whose signature it is before you list it; a file that was changed on its way looks like this",
+    ),
+    rule(
+        "evidence-set-aside",
+        Severity::Note,
+        "something beside it does not count",
+        "nothing, where what counts is enough",
+    ),
+    rule(
+        "known-vulnerability",
+        Severity::Error,
+        "built of a package that an advisory warns of",
+        "update the package and build it again",
     ),
     rule(
         "start-function",

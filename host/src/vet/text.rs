@@ -155,5 +155,16 @@ fn made_of(out: &mut String, facts: &Facts) {
         needs.memory.div_ceil(1024),
         needs.table_elements
     );
-    let _ = writeln!(out, "  who made it: {} by this program", facts.provenance);
+    if let Some(provenance) = &facts.provenance {
+        let _ = writeln!(out, "  who made it: {}", provenance.words());
+        for signer in &provenance.signers {
+            let publisher = signer.publisher.as_deref().map(|name| format!(", of {name}")).unwrap_or_default();
+            let _ = writeln!(out, "      {}{publisher}, key {}", signer.name, signer.key);
+        }
+        for one in &provenance.attestations {
+            let builder = one.builder.as_deref().map(|builder| format!(", built by {builder}")).unwrap_or_default();
+            let source = one.source.as_deref().map(|source| format!(", from {source}")).unwrap_or_default();
+            let _ = writeln!(out, "      `{}` attests {}{builder}{source}", one.by.name, one.predicate_type);
+        }
+    }
 }

@@ -29,6 +29,16 @@ pub enum Ready {
     Apart(Arc<Compiled>),
 }
 
+impl Ready {
+    /// What it could use a grant for, as `attache vet` reads it.
+    pub fn authority(&self) -> &[String] {
+        match self {
+            Self::Here(loaded) => loaded.authority(),
+            Self::Apart(compiled) => compiled.authority(),
+        }
+    }
+}
+
 impl Kept {
     /// As it was kept, or compiled and kept. What was kept is machine code, so it is believed only as far as the seal goes:
     /// of this component, for this engine, by whoever has the key ring. Anything else is compiled again.

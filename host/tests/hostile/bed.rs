@@ -45,6 +45,8 @@ impl Bed {
             publisher: "tests".into(),
             by: "tests".into(),
             allowed_return_urls: None,
+            source: None,
+            authority: attache::directory::Authority::none(),
         };
         directory.deploy(deployment).await.unwrap();
         Self {

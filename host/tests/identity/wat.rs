@@ -38,6 +38,8 @@ pub(crate) async fn binding(bed: &Bed, subject: &str) -> Arc<Binding> {
         publisher: "ann".into(),
         by: "ann".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: attache::directory::Authority::none(),
     };
     directory.deploy(deployment).await.unwrap();
     let user = bed.verify(&bed.token(subject)).await.unwrap();

@@ -131,6 +131,8 @@ async fn token() -> (WorkloadAccessToken, Live) {
         publisher: "tests".into(),
         by: "tests".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: attache::directory::Authority::none(),
     };
     directory.deploy(deployment).await.unwrap();
     let agent = directory.resolve(&name).unwrap();

@@ -88,6 +88,8 @@ impl Bench {
                 publisher: format!("{name} makers"),
                 by: "operator".into(),
                 allowed_return_urls: Some(vec![RETURN_URL.into()]),
+                source: None,
+                authority: attache::directory::Authority::none(),
             };
             directory.deploy(deployment).await.ok().unwrap();
         }

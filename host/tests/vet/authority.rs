@@ -14,7 +14,7 @@ fn an_agent_that_wants_nothing_is_allowed_everywhere_but_for_its_silence() {
     let report = internal(&plain());
     assert_eq!(report.verdict, Verdict::Allowed, "{:?}", report.findings);
     let strict = vet("agent.wasm", &plain(), None, &profile("strict"));
-    assert_eq!(errors(&strict), ["manifest-missing"]);
+    assert_eq!(errors(&strict), ["manifest-missing", "signature-missing"]);
 }
 
 #[test]

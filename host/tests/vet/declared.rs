@@ -82,5 +82,5 @@ fn a_policy_forbids_providers_and_scopes_that_are_declared() {
 fn what_is_imported_and_never_reachable_is_said() {
     let report = internal(&agent(CLAIM, "", HANDLE, ""));
     assert_eq!(of(&report, "unreachable-import").len(), 1);
-    assert_eq!(errors(&vet("x", &agent(CLAIM, "", HANDLE, ""), None, &profile("strict"))).len(), 3);
+    assert_eq!(errors(&vet("x", &agent(CLAIM, "", HANDLE, ""), None, &profile("strict"))).len(), 4);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// From the words at the top to the wiring at the bottom: a room names itself and rooms of earlier lines. Rooms of one
 /// line are told apart by [`SHUT`].
 const FLOORS: &[&[&str]] = &[
-    &["ids", "secret", "clock", "sandbox", "sync", "vet"],
+    &["ids", "secret", "clock", "sandbox", "sync", "vet", "oci"],
     &["seal"],
     &["jose"],
     &["egress"],
@@ -61,7 +61,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["identity"]),
     ("cryptoki", &["jose"]),
     // `attache invoke` is an app's client: it reaches a host on any network, where `egress` would not.
-    ("hyper_rustls", &["egress", "cli"]),
+    ("hyper_rustls", &["egress", "cli", "oci"]),
     ("anyhow", &["cli", "dev", "main"]),
     ("notify", &["dev"]),
 ];

@@ -76,11 +76,7 @@ fn what_leaves_no_verdict_is_the_third_exit_code_and_says_what_to_do() -> Result
     for (file, arguments, says) in [
         (text.as_path(), vec![], "the file is no WebAssembly; build a component with"),
         (&folder.path().join("none.wasm"), vec![], "cannot be read"),
-        (
-            Path::new("oci://ghcr.io/acme/agent:1"),
-            vec![],
-            "in a registry, from which this version does not read; pull it",
-        ),
+        (Path::new("oci://127.0.0.1:1/acme/agent:1"), vec![], "the registry `127.0.0.1:1` does not answer"),
         (&hello, vec!["--policy", "lax"], "is neither a profile (internal, marketplace, strict) nor a file"),
         (&hello, vec!["--policy", policy.to_str().context("a path")?], "did you mean `limits`?"),
     ] {

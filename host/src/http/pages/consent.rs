@@ -58,6 +58,13 @@ fn question(view: &View, visit: &Visit, reads: bool, now: Timestamp) -> Markup {
             }
             // No host holds a workload elsewhere to where it may use a token.
             @if view.digest.is_some() {
+                @if !view.news.is_empty() {
+                    h2 id="news" { "New in this version" }
+                    p { "You agreed to an earlier version of it. This one wants more:" }
+                    ul.plain aria-labelledby="news" {
+                        @for what in &view.news { li { (crate::vet::in_words(what)) " " code { (what) } } }
+                    }
+                }
                 h2 id="hosts" { "It may use this only at" }
                 ul.plain.hosts aria-labelledby="hosts" {
                     @for host in &view.hosts { li { code { (host) } } }

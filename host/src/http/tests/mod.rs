@@ -140,6 +140,8 @@ allowed_return_urls = ["{RETURN_URL}"]
                 publisher: "acme.example".into(),
                 by: "uid:0".into(),
                 allowed_return_urls: Some(vec![RETURN_URL.into()]),
+                source: None,
+                authority: crate::directory::Authority::none(),
             })
             .await
             .unwrap();

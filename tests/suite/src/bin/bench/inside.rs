@@ -72,6 +72,8 @@ pub(crate) async fn anybody() -> Result<Anybody> {
         publisher: "bench.example".into(),
         by: "bench".into(),
         allowed_return_urls: None,
+        source: None,
+        authority: attache::directory::Authority::none(),
     };
     directory.deploy(deployment).await?;
     let (verifier, authorizer) = verifier(&issuer, &clock)?;

@@ -22,7 +22,7 @@ use anyhow::Result;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = attache::runtime::threads().build()?;
     runtime.block_on(async {
         match args.first().map(String::as_str) {
             // Started by this program itself: the same component on the same engine without identity.

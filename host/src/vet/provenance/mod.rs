@@ -1,0 +1,188 @@
+//! Who says that they made these bytes. A signature or an attestation is found beside a component, and counts when a key of
+//! the trust file made it over just this digest; whatever else it says is shown and decides nothing.
+
+mod envelope;
+mod key;
+mod simple;
+mod trust;
+
+pub use envelope::{SLSA, Statement, VET_REPORT};
+pub use key::{KeyError, PublicKey, SigningKey};
+pub use simple::simple_payload;
+pub use trust::{Trust, TrustError};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// What was found beside a component, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Evidence {
+    /// A signature over the component's bytes, in base64: `attache sign FILE`, `cosign sign-blob`.
+    Detached {
+        /// Where it was found.
+        from: String,
+        /// As it was read.
+        signature: Vec<u8>,
+    },
+    /// Cosign's "simple signing": a signature over a payload that names the digest of a manifest in a registry.
+    Simple {
+        /// Where it was found.
+        from: String,
+        /// JSON.
+        payload: Vec<u8>,
+        /// Base64.
+        signature: String,
+    },
+    /// A DSSE envelope around an in-toto statement.
+    Envelope {
+        /// Where it was found.
+        from: String,
+        /// JSON.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What the evidence has to be about.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The component.
+    pub bytes: &'a [u8],
+    /// `sha256:…` of the manifest that names it, where it came from a registry.
+    pub manifest: Option<&'a str>,
+}
+
+/// How far its origin is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No signature was found.
+    Unsigned,
+    /// There is one, and no key of the trust file made it over these bytes.
+    DoesNotVerify,
+    /// One at least is by a key of the trust file.
+    Verified,
+}
+
+/// Whose key it was, by the trust file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    /// The name there.
+    pub name: String,
+    /// The publisher it stands for there.
+    pub publisher: Option<String>,
+    /// `sha256:…` of the public key (its SubjectPublicKeyInfo).
+    pub key: String,
+}
+
+/// A statement about the component that a key of the trust file signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attestation {
+    /// Who says so.
+    pub by: Signer,
+    /// What kind of statement it is.
+    pub predicate_type: String,
+    /// Who built it, where it is SLSA provenance.
+    pub builder: Option<String>,
+    /// From which source, where it says so.
+    pub source: Option<String>,
+}
+
+/// What is known of the origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provenance {
+    /// In a word.
+    pub state: State,
+    /// Who signed it.
+    pub signers: Vec<Signer>,
+    /// What else was said of it.
+    pub attestations: Vec<Attestation>,
+    /// Evidence that does not count, and why.
+    pub problems: Vec<String>,
+}
+
+/// No file has more of it that anybody would read.
+const MOST_EVIDENCE: usize = 64;
+
+impl Provenance {
+    /// Of these bytes, by this evidence.
+    pub fn judge(subject: Subject<'_>, evidence: &[Evidence], trust: &Trust) -> Self {
+        let mut found =
+            Self { state: State::Unsigned, signers: Vec::new(), attestations: Vec::new(), problems: Vec::new() };
+        let about = Digests::of(subject);
+        let mut signed = false;
+        for one in evidence.iter().take(MOST_EVIDENCE) {
+            let outcome = match one {
+                Evidence::Detached { signature, .. } => {
+                    signed = true;
+                    detached(subject.bytes, signature, trust).map(|signer| found.signers.push(signer))
+                }
+                Evidence::Simple { payload, signature, .. } => {
+                    signed = true;
+                    simple::verify(payload, signature, &about, trust).map(|signer| found.signers.push(signer))
+                }
+                Evidence::Envelope { bytes, .. } => {
+                    envelope::verify(bytes, &about, trust).map(|attestation| found.attestations.push(attestation))
+                }
+            };
+            if let Err(why) = outcome {
+                let (Evidence::Detached { from, .. } | Evidence::Simple { from, .. } | Evidence::Envelope { from, .. }) =
+                    one;
+                found.problems.push(format!("{from}: {why}"));
+            }
+        }
+        if evidence.len() > MOST_EVIDENCE {
+            found.problems.push(format!("there is more, and {MOST_EVIDENCE} of it were looked at"));
+        }
+        found.signers.dedup();
+        found.state = match (signed, found.signers.is_empty()) {
+            (_, false) => State::Verified,
+            (true, true) => State::DoesNotVerify,
+            (false, true) => State::Unsigned,
+        };
+        found
+    }
+
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        match self.state {
+            State::Unsigned => "unsigned".to_owned(),
+            State::DoesNotVerify => "signed, and the signature does not verify".to_owned(),
+            State::Verified => {
+                let names: Vec<String> = self.signers.iter().map(|signer| format!("`{}`", signer.name)).collect();
+                format!("signed by {}", names.join(" and "))
+            }
+        }
+    }
+}
+
+/// The digests that evidence may name.
+struct Digests {
+    component: String,
+    manifest: Option<String>,
+}
+
+impl Digests {
+    fn of(subject: Subject<'_>) -> Self {
+        let hex: String = digest(&SHA256, subject.bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { component: hex, manifest: subject.manifest.map(|name| name.trim_start_matches("sha256:").to_owned()) }
+    }
+
+    /// Of the component or of the manifest that names it.
+    fn is(&self, sha256: &str) -> bool {
+        sha256 == self.component || self.manifest.as_deref() == Some(sha256)
+    }
+}
+
+fn detached(bytes: &[u8], signature: &[u8], trust: &Trust) -> Result<Signer, String> {
+    let text = std::str::from_utf8(signature).ok().map(str::trim).filter(|text| !text.is_empty());
+    let signature = text.and_then(|text| STANDARD.decode(text).ok());
+    let signature = signature.ok_or_else(|| "it is no signature in base64".to_owned())?;
+    trust.signer(bytes, &signature)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

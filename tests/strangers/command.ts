@@ -1,0 +1,2 @@
+// AssemblyScript.
+console.log("hello");
