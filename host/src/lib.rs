@@ -51,6 +51,8 @@ pub mod runtime;
 
 pub mod workers;
 
+pub mod rehearsal;
+
 pub mod operations;
 
 pub mod http;

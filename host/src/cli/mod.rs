@@ -18,6 +18,7 @@ mod new;
 mod place;
 mod providers;
 mod registry;
+mod run;
 mod serve;
 mod sign;
 mod table;

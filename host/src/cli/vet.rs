@@ -3,7 +3,7 @@
 use super::login::{Login, evidence};
 use super::table::printable_lines;
 use super::vetting::{Judged, judge};
-use super::{Format, Global};
+use super::{Format, Global, run};
 use crate::config::Glance;
 use crate::oci::Reference;
 use crate::vet::{Advisories, Evidence, Form, Order, PROFILES, Trust, Verdict, policy_of};
@@ -21,10 +21,11 @@ const MOST_BESIDES: u64 = 4 << 20;
 /// What to judge, and by which rules.
 #[derive(Args)]
 #[command(
-    after_help = "The component is read and never run. Exit codes: 0 allowed, 1 refused, 2 could not be read.\n\n\
+    after_help = "The component is read and never run, unless you ask for it with `--run`. Exit codes: 0 allowed, 1 refused, 2 could not be read.\n\n\
                         Examples:\n  \
                         attache vet calendar.wasm\n  \
                         attache vet calendar.wasm --policy marketplace --against calendar-1.0.wasm\n  \
+                        attache vet calendar.wasm --run\n  \
                         attache vet oci://registry.example/calendar:1.1 --policy strict --trust keys.toml\n  \
                         attache vet calendar.wasm --policy our-rules.toml --format sarif > vet.sarif"
 )]
@@ -34,6 +35,12 @@ pub(super) struct Vet {
     component: String,
     #[command(flatten)]
     rules: Rules,
+    /// Run it besides, in a process that reaches nothing, with a credential that is worth nothing, and say what it did
+    #[arg(long)]
+    run: bool,
+    /// Ask it this, too, when it is run: JSON; may be repeated
+    #[arg(long, value_name = "JSON", requires = "run")]
+    ask: Vec<String>,
     /// The version before, to tell whether this one wants more
     #[arg(long, value_name = "FILE|oci://REF")]
     against: Option<String>,
@@ -97,6 +104,10 @@ impl Vet {
             Format::Sarif => Form::Sarif,
             Format::Markdown => Form::Markdown,
         };
+        ensure!(
+            !self.run || matches!(form, Form::Text | Form::Json),
+            "what a component did when it was run is told as text or JSON; leave `--run` or the format away"
+        );
         // The rules first: whoever mistyped one need not wait for a registry.
         let mut order = self.rules.order(form)?;
         let found = find(&self.component, &self.rules.login).await?;
@@ -105,7 +116,11 @@ impl Vet {
             None => None,
         };
         order.about(&found);
-        judge(&order, &found.bytes, before.as_deref())
+        let judged = judge(&order, &found.bytes, before.as_deref())?;
+        match self.run && judged.verdict != Verdict::Unreadable {
+            true => run::with_rehearsal(&order, found.bytes, judged, before.as_deref(), &self.ask).await,
+            false => Ok(judged),
+        }
     }
 }
 

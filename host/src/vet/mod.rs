@@ -47,7 +47,7 @@ pub use report::{
 };
 pub use rule::{RULES, Rule, Severity};
 pub use sarif::sarif;
-pub use text::text;
+pub use text::{text, word};
 
 use aws_lc_rs::digest::{SHA256, digest};
 

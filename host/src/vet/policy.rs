@@ -164,7 +164,7 @@ impl Policy {
     }
 
     /// How much a rule weighs under this policy.
-    pub(super) fn severity(&self, id: &str) -> Severity {
+    pub fn severity(&self, id: &str) -> Severity {
         let own = || RULES.iter().find(|rule| rule.id == id).map_or(Severity::Error, |rule| rule.severity);
         self.severity.get(id).copied().unwrap_or_else(own)
     }

@@ -190,6 +190,30 @@ pub const RULES: &[Rule] = &[
         "update the package and build it again",
     ),
     rule(
+        "undeclared-host-called",
+        Severity::Warning,
+        "called a host that it does not declare, when it was run",
+        "declare it under `hosts`, or do without it",
+    ),
+    rule(
+        "undeclared-provider-asked",
+        Severity::Warning,
+        "asked for a provider that it does not declare, when it was run",
+        "declare it under `providers`, or do without it",
+    ),
+    rule(
+        "secret-passed-on",
+        Severity::Error,
+        "had a secret and passed it on, when it was run",
+        "do not list it: it sends away what it is given to keep",
+    ),
+    rule(
+        "secret-seen",
+        Severity::Error,
+        "an answer showed it a secret that this host should have covered, when it was run",
+        "report it to the makers of this host, with the component",
+    ),
+    rule(
         "start-function",
         Severity::Note,
         "runs code when it is instantiated, before any request",

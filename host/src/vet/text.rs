@@ -29,7 +29,8 @@ pub fn text(report: &Report) -> String {
     out
 }
 
-pub(super) fn word(severity: Severity) -> &'static str {
+/// How much a finding weighs, in a word.
+pub fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

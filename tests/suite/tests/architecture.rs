@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["broker"],
     &["runtime"],
     &["workers"],
+    &["rehearsal"],
     &["store"],
     &["config"],
     &["wiring"],
@@ -43,6 +44,8 @@ const SHUT: &[(&str, &[&str])] = &[
     ("sign_in", &["vault", "consent"]),
     // Who calls, and nothing of what is called.
     ("access", &["vault", "consent", "sign_in", "oauth", "providers", "egress"]),
+    // A dry run has no credential of anybody's.
+    ("rehearsal", &["vault", "consent", "sign_in", "oauth", "providers", "access", "seal"]),
     // Sealed bytes are all that the store sees.
     ("store", &["secret", "broker", "runtime", "oauth", "egress"]),
 ];

@@ -97,3 +97,46 @@ fn sarif_and_markdown_are_of_vet_only() -> Result<()> {
     ensure!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("use `--format json`"));
     Ok(())
 }
+
+/// The dry run: what strangers do is done to nobody, and told.
+#[test]
+fn what_a_component_does_when_it_is_run_is_told_and_a_secret_that_it_passes_on_refuses_it() -> Result<()> {
+    let of = |name: &str, more: &[&str]| json(&component(name)?, &[&["--run"], more].concat());
+    let rogue = of("rogue", &[])?;
+    let hosts = rogue["rehearsal"]["hosts"].to_string();
+    ensure!(hosts.contains("https://collector.example"), "{hosts}");
+    let canary = &rogue["rehearsal"]["canary"];
+    // The upstream says the credential back in every answer: covered each time, and never seen.
+    ensure!(
+        canary["attached"].as_u64() > Some(0) && canary["covered"].as_u64() > canary["attached"].as_u64(),
+        "{canary}"
+    );
+    ensure!(canary["seen"] == 0 && canary["sent-on"] == 0 && canary["answered"] == 0, "{canary}");
+    ensure!(rules(&rogue, "warning").contains(&"undeclared-provider-asked".to_owned()), "{rogue}");
+
+    let holder = of("reveal-probe", &[])?;
+    ensure!(holder["verdict"] == "refused", "{holder}");
+    ensure!(rules(&holder, "error").contains(&"secret-passed-on".to_owned()), "{holder}");
+    ensure!(holder["rehearsal"]["canary"]["answered"].as_u64() > Some(0), "{holder}");
+    let out = vet(&component("reveal-probe")?, &["--run"])?;
+    ensure!(out.status.code() == Some(1) && out.stdout.starts_with(b"REFUSED, for what it did when it was run"));
+
+    let calendar = of("calendar", &["--ask", r#"{"do":"list"}"#])?;
+    let calls = calendar["rehearsal"]["calls"].as_array().context("calls")?;
+    ensure!(calls.len() == 8 && calls.iter().all(|call| call["outcome"].is_string()), "{calendar}");
+    ensure!(calendar["verdict"] == "allowed", "{calendar}");
+    ensure!(calendar["rehearsal"]["peak-memory"].as_u64() > Some(1 << 20), "{calendar}");
+
+    let refused = vet(&component("calendar")?, &["--run", "--format", "sarif"])?;
+    ensure!(refused.status.code() == Some(2), "another format");
+    Ok(())
+}
+
+/// What the process that reads cannot do in its time and memory is no verdict, and costs that and no more.
+#[test]
+fn the_process_that_reads_is_confined_and_its_end_is_no_verdict() -> Result<()> {
+    // Ended by what it may not do: the word is for this program alone.
+    let out = Command::new(binary()?).args(["judge-apart", "1048576", "1"]).env_clear().output()?;
+    ensure!(!out.status.success() && out.stdout.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    Ok(())
+}
