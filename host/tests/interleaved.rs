@@ -49,14 +49,13 @@ mod confined {
 }
 
 #[path = "../src/vault/flight.rs"]
-#[expect(dead_code, reason = "the type of a flight is named by others")]
 mod flight;
 #[path = "../src/broker/seat.rs"]
-#[allow(dead_code, reason = "not all of it matters here")]
+#[allow(dead_code, unreachable_pub, reason = "not all of it matters here, and it is public elsewhere")]
 mod seat;
 mod support;
 #[path = "../src/identity/wat.rs"]
-#[allow(dead_code, reason = "not all of it matters here")]
+#[allow(dead_code, unreachable_pub, reason = "not all of it matters here, and it is public elsewhere")]
 mod wat;
 
 use attache::broker::Refusal;
@@ -177,7 +176,9 @@ fn looking_at_the_grant_before_the_lock_would_be_found_out() {
                 block_on(flight.unwrap())
             })
         });
-        callers.into_iter().for_each(|caller| drop(caller.join().unwrap()));
+        for caller in callers {
+            let _generation = caller.join().unwrap();
+        }
         grant.none_was_shown_twice();
     });
 }

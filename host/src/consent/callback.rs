@@ -40,7 +40,7 @@ pub struct Callback {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Landing {
     /// The grant is stored; the host's page says so.
-    Stored(View),
+    Stored(Box<View>),
     /// To the app, which says who is there and completes.
     ReturnToApp {
         /// The return URL with `session_id` added, which is a session URI for the completion call only, known to this browser
@@ -91,7 +91,7 @@ impl Consents {
         match parts.judge(&session, provider, iss.as_deref(), error.as_deref(), code, user).await {
             Ok((code, Some(user))) => {
                 let session = parts.claim(session, &user).await?;
-                parts.exchange(session, user, code).await.map(Landing::Stored)
+                parts.exchange(session, user, code).await.map(|view| Landing::Stored(Box::new(view)))
             }
             Ok((code, None)) => parts.land(session, &code).await,
             Err(error) => {

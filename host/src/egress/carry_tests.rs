@@ -157,6 +157,16 @@ async fn headers_of_the_connection_are_the_clients_own() {
     assert!(!["evil", "x-own", "trailers", "100-continue"].iter().any(|word| sent.contains(word)), "{sent}");
 }
 
+/// What an earlier layer left beside the message would decide how it is sent, or watch it.
+#[tokio::test]
+async fn nothing_beside_the_message_goes_along() {
+    let upstream = Upstream::answering(|_| response("200 OK", "", "")).await;
+    let mut request = get(&upstream.url("/"));
+    let watching = capture_connection(&mut request);
+    send(&upstream, request).await.unwrap();
+    assert!(watching.connection_metadata().is_none(), "whoever watched the request saw its connection");
+}
+
 #[tokio::test]
 async fn a_redirect_comes_back_and_carries_nothing_elsewhere() {
     let canary = Upstream::answering(|_| response("200 OK", "", "")).await;

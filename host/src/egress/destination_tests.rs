@@ -29,6 +29,8 @@ fn scheme_host_and_port_are_exact() {
         "https://api.example.com.evil.example/",
         "https://evil.example/api.example.com",
         "https://user@api.example.com/",
+        "https://user@api.example.com:443/",
+        "https://user:password@api.example.com:443/",
         "https://api.example.com@evil.example/",
         "https://api.example.com%2eevil.example/",
         "api.example.com:443",

@@ -137,7 +137,7 @@ impl Workers {
             match lease.worker.clone().invoke(work, lease).await {
                 Ok(response) => return Ok(response),
                 Err(NotRun::Failed(error)) => return Err(error),
-                Err(NotRun::Untouched(again)) => work = again,
+                Err(NotRun::Untouched(again)) => work = *again,
             }
         }
         Err(InvokeError::Stopped)

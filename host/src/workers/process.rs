@@ -138,7 +138,7 @@ impl Worker {
         let begun = async {
             let response =
                 sender.try_send_request(message).await.map_err(|mut failed| match failed.take_message() {
-                    Some(message) => NotRun::Untouched(Work { name, bodiless, message }),
+                    Some(message) => NotRun::Untouched(Box::new(Work { name, bodiless, message })),
                     None => NotRun::Failed(InvokeError::Stopped),
                 })?;
             if !response.status().is_success() {
@@ -193,7 +193,7 @@ impl Work {
 /// Why there is no response.
 pub(super) enum NotRun {
     /// The worker ended before anything of it was sent: another can take it.
-    Untouched(Work),
+    Untouched(Box<Work>),
     Failed(InvokeError),
 }
 
