@@ -28,7 +28,7 @@ const MOST: usize = 12_000;
 
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     eprintln!("the API");
-    let world = World::start_with(|spec| spec.extra.push_str(WORKLOADS)).await?;
+    let world = World::start_with(|spec| spec.extra.push_str(&format!("{}{WORKLOADS}", crate::NO_RATE))).await?;
     world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     let made = key(&world, "bench", "operator", "*")?;
     let user_token = world.token_with(json!({ "user": "alice", "expires_in": 7200 })).await?;

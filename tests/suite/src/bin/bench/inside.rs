@@ -212,7 +212,7 @@ pub(crate) fn resident() -> Result<f64> {
 /// On a whole host in this process, with a grant made by real clicks.
 async fn credential(report: &mut Report, rounds: usize) -> Result<()> {
     eprintln!("credential calls");
-    let mut world = World::start().await?;
+    let mut world = World::start_with(|spec| spec.extra.push_str(crate::NO_RATE)).await?;
     world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     world.host.deploy("probe", &component("probe")?, "bench.example")?;
     let mut alice = world.person("alice").await?;

@@ -20,6 +20,9 @@ mod wall;
 
 use anyhow::Result;
 
+/// No rate that a benchmark reaches: what a polite caller may ask for is not what is measured.
+pub(crate) const NO_RATE: &str = "\n[limits]\ncaller_rate = 100000000\nagent_rate = 100000000\n";
+
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let runtime = attache::runtime::threads().build()?;

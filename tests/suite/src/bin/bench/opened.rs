@@ -31,7 +31,8 @@ pub(crate) struct Opened {
 impl Opened {
     /// With this clock.
     pub(crate) async fn start(clock: Clock) -> Result<Self> {
-        let mut world = World::start_with(|spec| spec.extra.push_str(WORKLOADS)).await?;
+        let mut world =
+            World::start_with(|spec| spec.extra.push_str(&format!("{}{WORKLOADS}", crate::NO_RATE))).await?;
         world.bed.saas.control("settings", json!({ "access_token_ttl": 3600 })).await?;
         world.host.deploy("probe", &component("probe")?, "bench.example")?;
         let mut alice = world.person("alice").await?;

@@ -23,7 +23,7 @@ impl Drop for Stopped {
 
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     eprintln!("over HTTP");
-    let world = World::start().await?;
+    let world = World::start_with(|spec| spec.extra.push_str(crate::NO_RATE)).await?;
     world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
     world.host.deploy("probe", &component("probe")?, "bench.example")?;
     let mut alice = world.person("alice").await?;

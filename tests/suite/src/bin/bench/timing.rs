@@ -56,7 +56,7 @@ fn in_this_process(report: &mut Report) -> Result<()> {
 
 async fn through_a_host(report: &mut Report) -> Result<()> {
     let samples = if report.quick { 2_000 } else { 20_000 };
-    let world = World::start().await?;
+    let world = World::start_with(|spec| spec.extra.push_str(crate::NO_RATE)).await?;
     world.host.deploy("hello", &component("hello")?, "bench.example")?;
     let address = world.host.url.trim_start_matches("http://").to_owned();
     let good = world.token("alice").await?;

@@ -18,7 +18,7 @@ struct Side {
 impl Side {
     async fn start(isolation: &str) -> Result<Self> {
         let engine = format!("\n[engine]\nisolation = {isolation:?}\n");
-        let world = World::start_with(|spec| spec.extra.push_str(&engine)).await?;
+        let world = World::start_with(|spec| spec.extra.push_str(&format!("{engine}{}", crate::NO_RATE))).await?;
         world.bed.saas.control("settings", json!({ "access_token_ttl": 7200 })).await?;
         world.host.deploy("probe", &component("probe")?, "bench.example")?;
         let mut alice = world.person("alice").await?;
