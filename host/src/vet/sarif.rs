@@ -11,7 +11,9 @@ pub fn sarif(report: &Report) -> Value {
         .map(|rule| {
             json!({
                 "id": rule.id,
+                "name": rule.id,
                 "shortDescription": { "text": rule.title },
+                "fullDescription": { "text": format!("It is {}. To do: {}.", rule.title, rule.advice) },
                 "help": { "text": rule.advice },
                 "defaultConfiguration": { "level": level(rule.severity) },
             })
@@ -59,6 +61,7 @@ pub fn sarif(report: &Report) -> Value {
         "runs": [{
             "tool": { "driver": {
                 "name": "attache vet",
+                "informationUri": "https://github.com/attache/attache",
                 "version": env!("CARGO_PKG_VERSION"),
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules,

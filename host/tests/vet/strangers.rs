@@ -5,6 +5,7 @@
 
 use crate::agents::profile;
 use crate::engine::ENGINE;
+use arbitrary::Unstructured;
 use attache::vet::{Report, Severity, Verdict, vet};
 use std::fmt::Write as _;
 use std::fs;
@@ -169,4 +170,45 @@ fn strangers_that_are_cut_or_changed_never_make_it_panic_or_allow_what_the_engin
         }
     }
     assert!(files == 0 || (refused > 0 && unreadable > 0), "{files} files, {refused} refused, {unreadable} unreadable");
+}
+
+/// Components that nobody wrote: wasm-smith makes them of random bytes.
+#[test]
+fn made_up_components_never_make_it_panic_or_allow_what_the_engine_refuses() {
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let policy = profile("internal");
+    let (mut made, mut read) = (0, 0);
+    for nth in 0..400 {
+        let seed: Vec<u8> = (0..2_000).map(|_| u8::try_from(numbers.below(256)).unwrap()).collect();
+        let mut source = Unstructured::new(&seed);
+        let Ok(component) = wasm_smith::Component::new(wasm_smith::Config::default(), &mut source) else { continue };
+        let bytes = component.to_bytes();
+        made += 1;
+        let report = vet("made-up.wasm", &bytes, None, &policy);
+        read += usize::from(report.verdict != Verdict::Unreadable);
+        if report.verdict == Verdict::Allowed {
+            panic!("component {nth} is no agent, and it was allowed: {:?}", ENGINE.load(&bytes).err());
+        }
+    }
+    assert!(made > 100 && read > 20, "{made} made, {read} read");
+}
+
+/// Those that another program made by changing components, in the folder `ATTACHE_MUTANTS`: for long runs by hand.
+#[test]
+fn mutants_in_a_folder_are_allowed_only_where_the_engine_takes_them() {
+    let Some(folder) = std::env::var_os("ATTACHE_MUTANTS") else { return };
+    let (mut allowed, mut all) = (0, 0);
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let bytes = fs::read(entry.path()).unwrap();
+        all += 1;
+        let report = vet("mutant.wasm", &bytes, None, &profile("internal"));
+        if report.verdict == Verdict::Allowed {
+            allowed += 1;
+            if let Err(error) = ENGINE.load(&bytes) {
+                panic!("{}: allowed, and the engine says: {error}", entry.path().display());
+            }
+        }
+    }
+    eprintln!("{all} mutants, {allowed} allowed");
+    assert!(all > 0);
 }
