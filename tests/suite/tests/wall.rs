@@ -375,3 +375,54 @@ async fn what_a_worker_floods_the_host_with_is_bounded() -> Result<()> {
     ensure!(more < 500, "the trail grew by {more} lines");
     Ok(())
 }
+
+/// Asks over a connection of its own and reads nothing but what it is told to.
+async fn asked(world: &World, token: &str, path: &str) -> Result<tokio::net::TcpStream> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut stream = tokio::net::TcpStream::connect(world.host.url.trim_start_matches("http://")).await?;
+    let request =
+        format!("GET /agents/probe/invocations/{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// A caller that stops reading stops the guest behind the wall, and one that goes away ends it; neither ends the worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_does_not_read_waits_in_the_guest_and_what_it_leaves_ends_there() -> Result<()> {
+    use tokio::io::AsyncReadExt as _;
+    let world = world(None).await?;
+    let alice = world.token("alice").await?;
+    ensure!(world.caller.probe("probe", &alice, "whoami").await?.status == 200);
+    let workers = world.host.workers()?;
+    ensure!(workers.len() == 1, "{workers:?}");
+    let before = resident(&world)?;
+
+    // A hundred million chunks, of which nobody reads any: they are not made.
+    let silent = asked(&world, &alice, "stream?chunks=100000000&ms=0").await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let grown = resident(&world)?.saturating_sub(before);
+    ensure!(grown < 16 << 10, "the host holds {grown} KiB of what nobody reads");
+    let peak = fs::read_to_string(format!("/proc/{}/status", workers[0]))?;
+    let peak = peak.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("its memory")?;
+    let kib: u64 = peak.split_whitespace().next().context("a number")?.parse()?;
+    ensure!(kib < 128 << 10, "the worker holds {kib} KiB");
+
+    // One that reads a little and goes away.
+    let mut leaving = asked(&world, &alice, "stream?chunks=100000000&ms=5").await?;
+    let mut first = [0; 512];
+    ensure!(leaving.read(&mut first).await? > 0);
+    drop((silent, leaving));
+    let ended = async || {
+        let records = world.host.json(&["audit", "--action", "agent.invoke", "--limit", "10"])?;
+        let streams = records.as_array().context("a list")?.iter().filter(|one| {
+            one["resource"].as_str().is_some_and(|resource| resource.contains("/stream")) && !one["closed_at"].is_null()
+        });
+        // Not by their deadline.
+        let gone = |one: &&Value| one["reason"].as_str().is_some_and(|why| why.starts_with("the caller went away"));
+        Ok(streams.filter(gone).count() == 2)
+    };
+    world.until("both invocations end", ended).await?;
+    ensure!(world.caller.probe("probe", &alice, "whoami").await?.status == 200);
+    ensure!(world.host.workers()? == workers, "the worker goes on");
+    Ok(())
+}
