@@ -62,7 +62,12 @@ fn question(view: &View, visit: &Visit, reads: bool, now: Timestamp) -> Markup {
                     h2 id="news" { "New in this version" }
                     p { "You agreed to an earlier version of it. This one wants more:" }
                     ul.plain aria-labelledby="news" {
-                        @for what in &view.news { li { (crate::vet::in_words(what)) " " code { (what) } } }
+                        @for what in &view.news {
+                            li {
+                                (crate::vet::in_words(what))
+                                @if let Some(import) = what.strip_prefix("import ") { " " code { (import) } }
+                            }
+                        }
                     }
                 }
                 h2 id="hosts" { "It may use this only at" }
