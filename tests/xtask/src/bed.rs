@@ -66,3 +66,12 @@ pub(crate) fn glewlwyd() -> bool {
 pub(crate) fn pkcs11() -> bool {
     debian::present("SoftHSM", &["softhsm2"], || run::command("softhsm2-util").args(["--version"]).works())
 }
+
+/// Whether there is an OCI registry, what makes its passwords, and another client of such.
+pub(crate) fn registry() -> bool {
+    const PROGRAMS: [(&str, &str); 3] =
+        [("docker-registry", "docker-registry"), ("htpasswd", "apache2-utils"), ("skopeo", "skopeo")];
+    debian::present("an OCI registry", &PROGRAMS.map(|(_, package)| package), || {
+        PROGRAMS.iter().all(|(program, _)| run::command("which").args([program]).works())
+    })
+}

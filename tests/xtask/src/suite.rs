@@ -50,6 +50,15 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         );
     }
 
+    if !bed::registry() {
+        skip(
+            "an OCI registry",
+            "`docker-registry`, `htpasswd` or `skopeo` is missing and was not installed; `apt-get install \
+             docker-registry apache2-utils skopeo`",
+            &mut skipped,
+        );
+    }
+
     run::heading("the official clients");
     if let Err(error) = clients::install() {
         skip("boto3 and the bedrock-agentcore SDK", &format!("{error:#}"), &mut skipped);
