@@ -8,6 +8,7 @@ mod declared;
 mod engine;
 mod formats;
 mod hostile;
+mod origin;
 mod reaching;
 mod shown;
 mod strangers;
