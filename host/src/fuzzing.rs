@@ -4,7 +4,7 @@
 //! None panics for bytes that are merely refused. `tests/fuzz` drives them with coverage (`cargo xtask fuzz`), and
 //! `tests/suite/tests/fuzz.rs` in bounded runs and with every finding that there has been.
 
-use crate::{access, audit, config, egress, http, identity, oauth, runtime, workers};
+use crate::{access, audit, config, egress, http, identity, oauth, oci, runtime, vet, workers};
 
 /// One function that takes whatever a stranger sends.
 pub type Target = fn(&[u8]);
@@ -23,6 +23,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("audit-record", audit::fuzzing::record),
     ("worker-message", workers::fuzzing::message),
     ("destination", egress::fuzzing::destination),
+    ("evidence", vet::fuzzing::evidence),
+    ("trust-file", vet::fuzzing::trust),
+    ("registry", oci::fuzzing::registry),
 ];
 
 /// The target of this name.

@@ -6,6 +6,8 @@
 
 mod auth;
 mod client;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod manifest;
 mod reference;
 mod registry;

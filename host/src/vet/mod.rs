@@ -12,6 +12,8 @@ mod content;
 mod dependencies;
 mod difference;
 mod facts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inflate;
 mod judge;
 mod manifest;

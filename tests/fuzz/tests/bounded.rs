@@ -200,4 +200,7 @@ targets! {
     an_audit_record: "audit-record",
     a_message_of_a_worker: "worker-message",
     a_destination: "destination",
+    evidence_beside_a_component: "evidence",
+    a_trust_file: "trust-file",
+    what_a_registry_says: "registry",
 }

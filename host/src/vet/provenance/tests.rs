@@ -130,3 +130,33 @@ fn a_trust_file_that_is_not_understood_trusts_nobody() {
     let one = format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{pem}'''\n");
     refused(&format!("{one}{one}"), "two keys with the name `a`");
 }
+
+/// What fuzzing begins with counts: one of them was signed by OpenSSL.
+#[test]
+fn evidence_that_others_made_counts() {
+    let key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n-----END PUBLIC KEY-----\n";
+    let trust = Trust::parse(&format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{key}'''\n")).unwrap();
+    let seed = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds/evidence");
+        std::fs::read(folder.join(name)).unwrap().split_off(1)
+    };
+    let manifest = format!("sha256:{}", "a".repeat(64));
+    let subject = Subject { bytes: b"agent", manifest: Some(&manifest) };
+    let simple = seed("simple");
+    let line = simple.iter().position(|byte| *byte == b'\n').unwrap();
+    let found = Provenance::judge(
+        subject,
+        &[
+            Evidence::Detached { from: "d".into(), signature: seed("detached") },
+            Evidence::Simple {
+                from: "s".into(),
+                payload: simple[line + 1..].to_vec(),
+                signature: String::from_utf8(simple[..line].to_vec()).unwrap(),
+            },
+            Evidence::Envelope { from: "e".into(), bytes: seed("envelope") },
+        ],
+        &trust,
+    );
+    assert_eq!((found.state, found.attestations.len(), found.problems.len()), (State::Verified, 1, 0), "{found:?}");
+    assert_eq!(found.attestations[0].builder.as_deref(), Some("https://builder.example"));
+}
