@@ -1,7 +1,7 @@
 //! Has a component judged by a child process that can do nothing else: what it reads is bytes of strangers.
 
 use crate::sandbox::{Limits, Profile, confine};
-use crate::vet::{Form, Order, Verdict};
+use crate::vet::{Order, Verdict};
 use anyhow::{Context as _, anyhow, ensure};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -87,13 +87,7 @@ pub(super) fn judge(order: &Order, component: &[u8], before: Option<&[u8]>) -> a
 
 /// The report that the child did not write.
 fn unreadable(order: &Order, size: usize, why: &str) -> Judged {
-    let report = crate::vet::unreadable(&order.file, size, why);
-    let report = match order.form {
-        Form::Text => crate::vet::text(&report),
-        Form::Markdown => crate::vet::markdown(&report),
-        Form::Json => serde_json::json!(report).to_string(),
-        Form::Sarif => crate::vet::sarif(&report).to_string(),
-    };
+    let report = order.form.of(&crate::vet::unreadable(&order.file, size, why));
     Judged { verdict: Verdict::Unreadable, report }
 }
 

@@ -1,7 +1,7 @@
 //! A submission as it goes to the process that reads it, and the report as it comes back: what is judged there is bytes of
 //! strangers, so whoever asks gives it away whole and takes text.
 
-use super::{Advisories, Evidence, PROFILES, Policy, PolicyError, Submission, Trust, TrustError, Verdict};
+use super::{Advisories, Evidence, PROFILES, Policy, PolicyError, Report, Submission, Trust, TrustError, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// In which form the report comes back.
@@ -15,6 +15,18 @@ pub enum Form {
     Sarif,
     /// For the comment of a pipeline.
     Markdown,
+}
+
+impl Form {
+    /// A report in this form.
+    pub fn of(self, report: &Report) -> String {
+        match self {
+            Self::Text => super::text(report),
+            Self::Markdown => super::markdown(report),
+            Self::Json => serde_json::json!(report).to_string(),
+            Self::Sarif => super::sarif(report).to_string(),
+        }
+    }
 }
 
 /// What is judged, and by which rules. The bytes go beside it.
@@ -100,12 +112,6 @@ impl Order {
             advisories: order.advisories.as_ref(),
         };
         let report = super::judge(&submission, &policy);
-        let text = match order.form {
-            Form::Text => super::text(&report),
-            Form::Markdown => super::markdown(&report),
-            Form::Json => serde_json::json!(report).to_string(),
-            Form::Sarif => super::sarif(&report).to_string(),
-        };
-        Ok((report.verdict, text))
+        Ok((report.verdict, order.form.of(&report)))
     }
 }

@@ -1,6 +1,5 @@
 //! Keys that sign components: Ed25519 (RFC 8032), and for verifying also ECDSA on P-256, which cosign makes.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use rustls_pki_types::pem::PemObject as _;
@@ -58,8 +57,7 @@ impl PublicKey {
 
     /// `sha256:…` of its SubjectPublicKeyInfo.
     pub fn id(&self) -> String {
-        let hex: String = digest(&SHA256, &self.spki).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{hex}")
+        crate::vet::name_of(&self.spki)
     }
 
     /// Whether its owner signed this.

@@ -11,7 +11,6 @@ pub use key::{KeyError, PublicKey, SigningKey};
 pub use simple::simple_payload;
 pub use trust::{Trust, TrustError};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -166,8 +165,8 @@ struct Digests {
 
 impl Digests {
     fn of(subject: Subject<'_>) -> Self {
-        let hex: String = digest(&SHA256, subject.bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { component: hex, manifest: subject.manifest.map(|name| name.trim_start_matches("sha256:").to_owned()) }
+        let bare = |name: &str| name.trim_start_matches("sha256:").to_owned();
+        Self { component: bare(&super::name_of(subject.bytes)), manifest: subject.manifest.map(bare) }
     }
 
     /// Of the component or of the manifest that names it.
