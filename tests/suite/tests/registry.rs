@@ -209,6 +209,13 @@ async fn a_component_goes_through_a_registry_with_its_signature_and_is_deployed_
     let refused = world.host.attache(&[&["deploy", &oci][..], &publisher, &policy].concat());
     let refused = format!("{:#}", refused.err().context("it is not deployed")?);
     ensure!(refused.contains("signature-missing") && refused.contains("is not deployed"), "{refused}");
+    // What would have to be said is said, to be copied.
+    let probe = component("probe")?;
+    let probe = ["deploy", probe.to_str().context("a path")?];
+    let refused = world.host.attache(&[&probe[..], &publisher, &policy].concat());
+    let refused = format!("{:#}", refused.err().context("the policy grants nothing")?);
+    ensure!(refused.contains("[authority]\ngrants = [\"attache:identity/"), "{refused}");
+    ensure!(refused.contains("attache:identity/credentials.oauth2"), "{refused}");
     world.host.attache(&[&["deploy", &pinned][..], &publisher, &policy].concat())?;
     let agents = world.host.json(&["agents"])?;
     let hello = agents.as_array().and_then(|all| all.iter().find(|one| one["name"] == "hello")).context("hello")?;
