@@ -82,7 +82,13 @@ async fn all(isolation: &str) -> Result<Vec<(String, Came)>> {
 async fn every_attack_comes_to_the_same_behind_the_second_wall() -> Result<()> {
     let (inside, behind) = tokio::try_join!(all("sandbox"), all("process"))?;
     ensure!(inside.len() == behind.len() && inside.len() > 70, "{} attacks", inside.len());
-    let differing: Vec<_> = inside.iter().zip(&behind).filter(|(one, other)| one != other).collect();
+    // On a machine that has other things to do, what one mode ends by a limit another may end by the deadline before: it is
+    // stopped in both.
+    let alike = |one: &Came, other: &Came| {
+        let stopped = |came: &Came| came.0 == 0 || came.0 >= 500;
+        one == other || (one.0 == 504 || other.0 == 504) && stopped(one) && stopped(other)
+    };
+    let differing: Vec<_> = inside.iter().zip(&behind).filter(|(one, other)| !alike(&one.1, &other.1)).collect();
     ensure!(differing.is_empty(), "{differing:#?}");
     Ok(())
 }
