@@ -421,6 +421,9 @@ fn show(agent: &Agent) {
         Some(version) => {
             line("digest", version.digest.clone());
             line("deployed", format!("{} by {}", moment(version.deployed_at), version.deployed_by));
+            for what in &version.authority {
+                line("wants", what.clone());
+            }
             if agent.pinned {
                 line("", "held to this version".into());
             }
