@@ -9,7 +9,8 @@ use crate::store::Components;
 use std::sync::Arc;
 
 /// What is sealed is this, and opens as nothing else.
-const KIND: &[u8] = b"compiled component";
+/// Names the form of what is sealed; changes when `Compiled` does.
+const KIND: &[u8] = b"compiled component 2";
 
 /// What compiled components are kept with.
 pub(super) struct Kept {
