@@ -8,8 +8,7 @@ use crate::secret::Secret;
 use crate::store::Components;
 use std::sync::Arc;
 
-/// What is sealed is this, and opens as nothing else.
-/// Names the form of what is sealed; changes when `Compiled` does.
+/// What is sealed is this, in this form, and opens as nothing else: it changes when `Compiled` does.
 const KIND: &[u8] = b"compiled component 2";
 
 /// What compiled components are kept with.
