@@ -157,6 +157,23 @@ async fn headers_of_the_connection_are_the_clients_own() {
     assert!(!["evil", "x-own", "trailers", "100-continue"].iter().any(|word| sent.contains(word)), "{sent}");
 }
 
+/// Whoever asks a body whether it has ended, as servers do, loses nothing of what looked like the beginning of a credential.
+#[tokio::test]
+async fn what_was_held_back_at_the_end_is_no_end() {
+    let beginning = &CANARY[..CANARY.len() - 1];
+    let upstream = Upstream::answering(move |_| response("200 OK", "", format!("text, and {beginning}"))).await;
+    let mut body = send(&upstream, get(&upstream.url("/"))).await.unwrap().into_body();
+    let whole = format!("text, and {beginning}");
+    let mut text = Vec::new();
+    while !body.is_end_stream() {
+        let left = (whole.len() - text.len()) as u64;
+        assert_eq!(body.size_hint().exact(), Some(left), "after {} bytes", text.len());
+        let Some(frame) = body.frame().await else { break };
+        text.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
+    }
+    assert_eq!(text, whole.as_bytes());
+}
+
 /// What an earlier layer left beside the message would decide how it is sent, or watch it.
 #[tokio::test]
 async fn nothing_beside_the_message_goes_along() {
