@@ -32,17 +32,6 @@ async fn start(bench: &Bench, user: &str, return_url: Option<&str>) -> (ConsentI
     (ConsentId::from_session_uri(&started.session_uri).unwrap(), started)
 }
 
-/// What the browser brings back once the user agreed at this URL.
-fn answer(bench: &Bench, url: &Url) -> Callback {
-    Callback {
-        state: Some(query(url, "state")),
-        code: Some(bench.saas.agree(url)),
-        iss: Some(bench.saas.url.clone()),
-        error: None,
-        error_description: None,
-    }
-}
-
 fn google() -> ProviderName {
     ProviderName::parse("google").unwrap()
 }
@@ -79,7 +68,7 @@ async fn a_user_agrees_and_her_agent_gets_her_token() {
     assert!(matches!(bench.consents.proceed(id, None).await, Err(ConsentError::SignInNeeded)));
     // A later token of the same human is the same user.
     let alice = bench.user("alice").await;
-    let landing = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await.unwrap();
+    let landing = bench.consents.callback(&google(), bench.answer(&url), Some(&alice)).await.unwrap();
     assert!(matches!(landing, Landing::Stored(view) if view.stage == Stage::Completed));
     assert_eq!(bench.sessions.stage(id), Stage::Completed);
 
@@ -109,7 +98,7 @@ async fn mallory_opening_alices_link_learns_nothing_and_spoils_nothing() {
 
     let alice = bench.user("alice").await;
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
-    bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await.unwrap();
+    bench.consents.callback(&google(), bench.answer(&url), Some(&alice)).await.unwrap();
     assert_eq!(bench.vault.grants().len(), 1);
 }
 
@@ -120,7 +109,7 @@ async fn alice_finishing_what_mallory_started_stores_nothing_for_anybody() {
         let (id, _) = start(&bench, "mallory", None).await;
         let mallory = bench.user("mallory").await;
         let url = bench.consents.proceed(id, Some(&mallory)).await.unwrap();
-        let callback = answer(&bench, &url);
+        let callback = bench.answer(&url);
         let (state, code) = (callback.state.clone(), callback.code.clone());
         let there = match there {
             Some(name) => Some(bench.user(name).await),
@@ -145,7 +134,7 @@ async fn a_code_and_its_verifier_go_to_no_provider_that_was_changed_since() {
     let alice = bench.user("alice").await;
     let (id, _) = start(&bench, "alice", None).await;
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
-    let callback = answer(&bench, &url);
+    let callback = bench.answer(&url);
     let mut changed = bench.provider("google").as_ref().clone();
     changed.client_id = "another".into();
     let providers = Providers::configured([CredentialProvider::Oauth2(Arc::new(changed))]);
@@ -178,9 +167,9 @@ async fn an_answer_that_is_wrong_in_any_way_ends_the_session_and_stores_nothing(
         let (id, _) = start(&bench, "alice", None).await;
         let alice = bench.user("alice").await;
         let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
-        let (mut callback, mut provider) = (answer(&bench, &url), google());
+        let (mut callback, mut provider) = (bench.answer(&url), google());
         spoil(&bench, &mut callback, &mut provider);
-        let good = Callback { state: callback.state.clone(), ..answer(&bench, &url) };
+        let good = Callback { state: callback.state.clone(), ..bench.answer(&url) };
         let alice = bench.user("alice").await;
         let error = bench.consents.callback(&provider, callback, Some(&alice)).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
@@ -201,14 +190,14 @@ async fn a_state_that_is_unknown_missing_or_used_is_refused() {
     let second = bench.consents.proceed(id, Some(&alice)).await.unwrap();
     // The state of the first tab is void once the second went on.
     for state in [None, Some("made up".to_owned()), Some(String::new()), Some(query(&first, "state"))] {
-        let callback = Callback { state, ..answer(&bench, &first) };
+        let callback = Callback { state, ..bench.answer(&first) };
         let result = bench.consents.callback(&google(), callback, Some(&alice)).await;
         assert!(matches!(result, Err(ConsentError::State)));
         assert!(refusal(&bench, codes::CONSENT_COMPLETE).1.contains("state"));
         nothing_is_stored(&bench);
     }
-    bench.consents.callback(&google(), answer(&bench, &second), Some(&alice)).await.unwrap();
-    let replay = bench.consents.callback(&google(), answer(&bench, &second), Some(&alice)).await;
+    bench.consents.callback(&google(), bench.answer(&second), Some(&alice)).await.unwrap();
+    let replay = bench.consents.callback(&google(), bench.answer(&second), Some(&alice)).await;
     assert!(matches!(replay, Err(ConsentError::Over)));
     assert_eq!(bench.saas.exchanges(), 1);
     assert_eq!(bench.sessions.stage(id), Stage::Completed, "a replay spoils nothing");
@@ -241,7 +230,7 @@ async fn an_app_completes_with_the_uri_that_came_back_with_the_browser() {
     let alice = bench.user("alice").await;
     assert!(matches!(bench.consents.complete(id, &alice.clone().into()).await, Err(ConsentError::NotAnswered)));
     let url = bench.consents.proceed(id, None).await.unwrap();
-    let callback = answer(&bench, &url);
+    let callback = bench.answer(&url);
     let code = callback.code.clone().unwrap();
     let landing = bench.consents.callback(&google(), callback, None).await.unwrap();
     let Landing::ReturnToApp { url } = &landing else { panic!("{landing:?}") };
@@ -268,7 +257,7 @@ async fn an_app_that_finds_another_user_burns_the_code() {
     let (id, _) = start(&bench, "mallory", Some(RETURN_URL)).await;
     let url = bench.consents.proceed(id, None).await.unwrap();
     // It is alice whose browser comes back, and the app says so.
-    let landing = bench.consents.callback(&google(), answer(&bench, &url), None).await.unwrap();
+    let landing = bench.consents.callback(&google(), bench.answer(&url), None).await.unwrap();
     let (alice, mallory) = (bench.user("alice").await, bench.user("mallory").await);
     assert!(matches!(bench.consents.complete(id, &mallory.clone().into()).await, Err(ConsentError::NotFromBrowser)));
     let returned = session_uri(&landing);
@@ -313,7 +302,7 @@ async fn a_session_does_not_outlive_a_clock_that_is_turned_back() {
     let alice = bench.user("alice").await;
     let (id, _) = start(&bench, "alice", None).await;
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
-    let answer = answer(&bench, &url);
+    let answer = bench.answer(&url);
     // Nine minutes later somebody turns it back by an hour: it would have an hour and a minute to live.
     bench.clock.advance(Duration::from_secs(9 * 60));
     bench.clock.set(bench.clock.now().minus(Duration::from_secs(3600)));
@@ -344,7 +333,7 @@ async fn a_suspended_agent_gets_no_grant() {
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
     let name = attache::ids::AgentName::parse("calendar").unwrap();
     bench.directory.set_state(&name, attache::directory::State::Suspended).await.ok().unwrap();
-    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    let result = bench.consents.callback(&google(), bench.answer(&url), Some(&alice)).await;
     assert!(matches!(result, Err(ConsentError::Agent(_))));
     assert_eq!(bench.sessions.stage(id), Stage::Failed);
     nothing_is_stored(&bench);
@@ -357,7 +346,7 @@ async fn a_workload_that_is_deleted_while_the_provider_answers_leaves_no_grant()
     let (id, _) = start(&bench, "alice", None).await;
     let alice = bench.user("alice").await;
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
-    let answer = answer(&bench, &url);
+    let answer = bench.answer(&url);
     bench.saas.close_gate();
     let (consents, user) = (bench.consents.clone(), alice.clone());
     let callback = tokio::spawn(async move { consents.callback(&google(), answer, Some(&user)).await });
@@ -381,7 +370,7 @@ async fn what_a_deleted_workload_began_is_not_finished_for_the_next_of_its_name(
     delete_calendar(&bench).await;
     bench.clock.advance(Duration::from_secs(1));
     deploy_calendar(&bench).await;
-    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    let result = bench.consents.callback(&google(), bench.answer(&url), Some(&alice)).await;
     assert!(matches!(result, Err(ConsentError::Agent(_))));
     assert_eq!(bench.sessions.stage(id), Stage::Failed);
     nothing_is_stored(&bench);
@@ -398,7 +387,7 @@ async fn what_was_asked_of_a_provider_goes_to_no_other_of_its_name() {
             let (left, _) = start(&bench, "alice", app).await;
             let alice = bench.user("alice").await;
             let url = bench.consents.proceed(left, Some(&alice)).await.unwrap();
-            let answer = Callback { iss: None, ..answer(&bench, &url) };
+            let answer = Callback { iss: None, ..bench.answer(&url) };
             let thief = ThirdParty::start().await;
             bench.replace_provider("google", |provider| {
                 // The client alone is another one too: tokens belong to it.
@@ -460,7 +449,7 @@ async fn no_code_leaves_before_it_is_written_down() {
     let alice = bench.user("alice").await;
     let url = bench.consents.proceed(id, Some(&alice)).await.unwrap();
     bench.journal.full.store(true, std::sync::atomic::Ordering::SeqCst);
-    let result = bench.consents.callback(&google(), answer(&bench, &url), Some(&alice)).await;
+    let result = bench.consents.callback(&google(), bench.answer(&url), Some(&alice)).await;
     assert!(matches!(result, Err(ConsentError::Unwritable(_))));
     nothing_is_stored(&bench);
 }
@@ -626,7 +615,7 @@ async fn a_workload_that_was_made_anew_gets_nothing_of_an_earlier_question() {
     let started = ask(&bench, &who, Some(RETURN_URL)).await.unwrap();
     let id = ConsentId::from_session_uri(&started.session_uri).unwrap();
     let url = bench.consents.proceed(id, None).await.unwrap();
-    let landing = bench.consents.callback(&google(), answer(&bench, &url), None).await.unwrap();
+    let landing = bench.consents.callback(&google(), bench.answer(&url), None).await.unwrap();
     bench.clock.advance(Duration::from_secs(1));
     bench.remake_elsewhere().await;
     let result = bench.consents.complete(session_uri(&landing), &bench.user("alice").await.into()).await;

@@ -5,9 +5,9 @@
 
 mod support;
 
-use attache::consent::{Callback, ConsentError, ConsentSession, Landing, Question};
+use attache::consent::{ConsentError, ConsentSession, Landing, Question};
 use attache::ids::{ConsentId, ProviderName};
-use support::{Bench, RETURN_URL, query, scopes, session_uri};
+use support::{Bench, RETURN_URL, scopes, session_uri};
 use url::Url;
 
 /// The sessions of alice and bob for the same question, both at the provider, with a state of the app's own.
@@ -22,16 +22,6 @@ async fn both(bench: &Bench) -> Vec<(ConsentId, Url)> {
         all.push((id, bench.consents.proceed(id, Some(&bench.user(user).await)).await.unwrap()));
     }
     all
-}
-
-fn answer(bench: &Bench, url: &Url) -> Callback {
-    Callback {
-        state: Some(query(url, "state")),
-        code: Some(bench.saas.agree(url)),
-        iss: Some(bench.saas.url.clone()),
-        error: None,
-        error_description: None,
-    }
 }
 
 /// Puts a column of the one into the row of the other.
@@ -53,7 +43,7 @@ async fn a_verifier_a_code_or_a_wish_of_another_session_does_not_open() {
         let sessions = both(&bench).await;
         let mut landed = Vec::new();
         for (_, url) in &sessions {
-            let landing = bench.consents.callback(&google, answer(&bench, url), None).await.unwrap();
+            let landing = bench.consents.callback(&google, bench.answer(url), None).await.unwrap();
             landed.push(session_uri(&landing));
         }
         put(&bench, sessions[0].0, sessions[1].0, column);
@@ -70,8 +60,8 @@ async fn a_verifier_a_code_or_a_wish_of_another_session_does_not_open() {
     let bench = Bench::new().await;
     let sessions = both(&bench).await;
     put(&bench, sessions[0].0, sessions[1].0, |session| &mut session.sealed_wishes);
-    let result = bench.consents.callback(&google, answer(&bench, &sessions[1].1), None).await;
+    let result = bench.consents.callback(&google, bench.answer(&sessions[1].1), None).await;
     assert!(matches!(result, Err(ConsentError::Seal(_))), "{result:?}");
-    let other = bench.consents.callback(&google, answer(&bench, &sessions[0].1), None).await;
+    let other = bench.consents.callback(&google, bench.answer(&sessions[0].1), None).await;
     assert!(matches!(other, Ok(Landing::ReturnToApp { .. })), "{other:?}");
 }

@@ -10,6 +10,7 @@ use crate::oci::Reference;
 use crate::vet::{Form, Order, Verdict};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,9 +78,13 @@ impl Pull {
         // Whole or not at all.
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.map_or_else(|| PathBuf::from("."), PathBuf::from);
-        let mut whole = tempfile_in(&folder)?;
-        std::io::Write::write_all(&mut whole.0, &pulled.bytes).context("the file cannot be written")?;
-        std::fs::rename(&whole.1, &file).with_context(|| format!("`{}` cannot be written", file.display()))?;
+        let (mut whole, draft) = draft_in(&folder)?;
+        let written = whole.write_all(&pulled.bytes).and_then(|()| std::fs::rename(&draft, &file));
+        if written.is_err() {
+            // What is left of it is of no use; that it cannot be removed either is told by the error below.
+            let _ = std::fs::remove_file(&draft);
+        }
+        written.with_context(|| format!("`{}` cannot be written", file.display()))?;
         let pinned = self.reference.pinned(&pulled.manifest);
         match global.format {
             Format::Json => println!(
@@ -96,7 +101,7 @@ impl Pull {
 }
 
 /// A file of no name that anybody uses, in this folder.
-fn tempfile_in(folder: &std::path::Path) -> anyhow::Result<(std::fs::File, PathBuf)> {
+fn draft_in(folder: &std::path::Path) -> anyhow::Result<(std::fs::File, PathBuf)> {
     let mut random = [0; 8];
     crate::ids::fill_random(&mut random);
     let path = folder.join(format!(".attache-pull-{:016x}", u64::from_be_bytes(random)));

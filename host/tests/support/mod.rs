@@ -9,7 +9,7 @@ pub mod third_party;
 
 use attache::audit::{Attempt, Record, Trail};
 use attache::clock::{Clock, Timestamp};
-use attache::consent::{Consents, Landing};
+use attache::consent::{Callback, Consents, Landing};
 use attache::directory::{BoundProvider, Deployment, Directory, NewWorkload, Tags, Terms};
 use attache::egress::{Destinations, Placement};
 use attache::identity::{Authorizer, Binding, IssuerRule, VerifiedUser, Verifier};
@@ -176,6 +176,17 @@ impl Bench {
         self.trail
             .open(who, attache::audit::Action::new(attache::audit::codes::SEND, "GET https://api.example/"))
             .unwrap()
+    }
+
+    /// What the browser brings back once the user agreed at this URL.
+    pub fn answer(&self, url: &url::Url) -> Callback {
+        Callback {
+            state: Some(query(url, "state")),
+            code: Some(self.saas.agree(url)),
+            iss: Some(self.saas.url.clone()),
+            error: None,
+            error_description: None,
+        }
     }
 
     /// Keeps tokens as a consent would.

@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use suite::host::{binary, component};
 
 fn vet(file: &Path, arguments: &[&str]) -> Result<Output> {
@@ -132,11 +133,62 @@ fn what_a_component_does_when_it_is_run_is_told_and_a_secret_that_it_passes_on_r
     Ok(())
 }
 
-/// What the process that reads cannot do in its time and memory is no verdict, and costs that and no more.
+/// The process that reads has given up system calls and privileges before the component is in it, and where it ends there is
+/// no verdict.
 #[test]
 fn the_process_that_reads_is_confined_and_its_end_is_no_verdict() -> Result<()> {
-    // Ended by what it may not do: the word is for this program alone.
-    let out = Command::new(binary()?).args(["judge-apart", "1048576", "1"]).env_clear().output()?;
-    ensure!(!out.status.success() && out.stdout.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    // An agent with so much in it that reading takes a moment.
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("large.wasm");
+    let mut bytes = std::fs::read(component("hello")?)?;
+    let name = b"x-large";
+    let size = 128 << 20;
+    let mut length = size + name.len() + 1;
+    bytes.push(0);
+    while length >= 128 {
+        bytes.push(u8::try_from(length & 127)? | 128);
+        length >>= 7;
+    }
+    bytes.extend([u8::try_from(length)?, u8::try_from(name.len())?]);
+    bytes.extend(name);
+    bytes.resize(bytes.len() + size, b'x');
+    std::fs::write(&file, bytes)?;
+
+    let mut command = Command::new(binary()?);
+    let asking = command.arg("vet").arg(&file).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let until = Instant::now() + Duration::from_secs(60);
+    let (reader, status) = loop {
+        ensure!(Instant::now() < until, "no process was confined");
+        if let Some(found) = reader_of(asking.id())? {
+            break found;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let says = |line: &str| status.lines().any(|other| other.split_whitespace().collect::<Vec<_>>().join(" ") == line);
+    ensure!(says("NoNewPrivs: 1") && says("Seccomp: 2"), "{status}");
+    let limits = std::fs::read_to_string(format!("/proc/{reader}/limits"))?;
+    let limited = |name: &str| limits.lines().any(|line| line.starts_with(name) && !line.contains("unlimited"));
+    ensure!(limited("Max data size") && limited("Max cpu time") && limited("Max core file size"), "{limits}");
+    ensure!(Command::new("kill").args(["-KILL", &reader.to_string()]).status()?.success());
+    let out = asking.wait_with_output()?;
+    ensure!(out.status.code() == Some(2), "{}", String::from_utf8_lossy(&out.stderr));
+    ensure!(
+        out.stdout.starts_with(b"COULD NOT BE READ: reading it takes more than"),
+        "{}",
+        String::from_utf8_lossy(&out.stdout)
+    );
     Ok(())
+}
+
+/// The process that reads for this one, once it is confined, and what the kernel says of it.
+fn reader_of(asking: u32) -> Result<Option<(u32, String)>> {
+    let children = std::fs::read_to_string(format!("/proc/{asking}/task/{asking}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        if line.split(|byte| *byte == 0).any(|word| word == b"judge-apart") && status.contains("Seccomp:\t2") {
+            return Ok(Some((child.parse()?, status)));
+        }
+    }
+    Ok(None)
 }
