@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::third_party::{Decision, ThirdParty};
 use support::{Bench, RETURN_URL, eventually, query, scopes, session_uri, text};
-use url::Url;
 
 /// To read, at `google`.
 async fn ask(bench: &Bench, who: &Arc<Binding>, return_url: Option<&str>) -> Result<Started, ConsentError> {
