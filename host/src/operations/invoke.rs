@@ -90,6 +90,11 @@ impl Operations {
                 });
             }
         };
+        // It may have learned of its suspension by a refused call before it was stopped: its answer goes to nobody either.
+        if host.directory.current_terms(binding.agent()).is_err() {
+            attempt.close(Outcome::failed(Stopped::Agent.to_string()));
+            return Err(stopped_agent(&name));
+        }
         let response = match invoked {
             Ok(response) if !overflow.happened() => response,
             Ok(_) => {

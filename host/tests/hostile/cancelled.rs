@@ -109,26 +109,31 @@ async fn a_caller_may_go_away_at_any_moment() {
         }
     };
     let (mut cut, mut whole) = (0, 0);
-    for most in 1..500 {
-        // The token at hand has run out.
-        bench.clock.advance(Duration::from_secs(2 * 3600));
-        match invoke(most).await {
-            None => cut += 1,
-            Some(ended) => {
-                assert!(ended.as_ref().is_ok_and(|text| text.starts_with("200 ")), "after {most} waits: {ended:?}");
-                whole += 1;
-            }
+    // How often it waits depends on how fast a file and a socket answer, so it is gone through until many were cut off.
+    for _ in 0..50 {
+        for most in 1..500 {
+            // The token at hand has run out.
+            bench.clock.advance(Duration::from_secs(2 * 3600));
+            let ended = invoke(most).await;
+            eventually("its place and its token are free", || wats.is_empty() && bed.engine.free_instances() == 2)
+                .await;
+            // Whoever comes next is served, with a token that was renewed by the refresh token that this one may have used up.
+            let next = invoke(usize::MAX).await.expect("it is not cut off");
+            assert!(next.as_ref().is_ok_and(|text| text.starts_with("200 ")), "after a cut at {most} waits: {next:?}");
+            let Some(ended) = ended else {
+                cut += 1;
+                continue;
+            };
+            assert!(ended.as_ref().is_ok_and(|text| text.starts_with("200 ")), "after {most} waits: {ended:?}");
+            whole += 1;
+            break;
         }
-        eventually("its place and its token are free", || wats.is_empty() && bed.engine.free_instances() == 2).await;
-        // Whoever comes next is served, with a token that was renewed by the refresh token that this one may have used up.
-        let next = invoke(usize::MAX).await.expect("it is not cut off");
-        assert!(next.as_ref().is_ok_and(|text| text.starts_with("200 ")), "after a cut at {most} waits: {next:?}");
-        if whole == 5 {
+        if cut >= 20 {
             break;
         }
     }
-    println!("cut off at {cut} waits");
-    assert!(cut >= 3 && whole == 5, "{cut} were cut off, and {whole} came to their end");
+    println!("cut off {cut} times");
+    assert!(cut >= 20, "{cut} were cut off, and {whole} came to their end");
     assert!(bench.saas.refreshes() >= cut + whole, "each was one whose token had run out");
     eventually("every record is closed", || {
         let records = bench.records(codes::SEND);

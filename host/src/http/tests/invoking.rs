@@ -1,6 +1,6 @@
 //! Calls of agents, up to where a guest would run; and the operators' API.
 
-use super::{World, agent};
+use super::{World, agent, guests::guest};
 use crate::audit::Decision;
 use crate::directory::State;
 use axum::body::Body;
@@ -79,6 +79,27 @@ async fn what_is_wrong_with_a_call_is_said_before_anything_runs() {
     );
     let trail = world.trail("agent.invoke").await;
     assert_eq!(trail.len(), 2, "unknown and suspended are refused in writing");
+}
+
+/// It is suspended where nothing stops what runs: that comes a moment later, and a guest can end in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_answers_after_it_was_suspended_is_not_passed_on() {
+    let world = World::start().await;
+    let deployed = world.as_operator("POST", "/v1/agents/calendar/deploy?publisher=acme.example", guest("probe")).await;
+    assert_eq!(deployed.status, StatusCode::OK, "{}", deployed.body);
+    let path = format!("{HERE}/sleep?ms=300");
+    assert_eq!(world.as_user("alice", "GET", &path, "").await.body, "awake");
+    let suspending = async {
+        while world.trail("agent.invoke").await.len() < 2 {}
+        world.host.directory.set_state(&agent(), State::Suspended).await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(world.as_user("alice", "GET", &path, ""), suspending);
+    assert_eq!(reply.status, StatusCode::FORBIDDEN, "{}", reply.body);
+    let trail = world.trail("agent.invoke").await;
+    let last =
+        trail.iter().filter_map(|entry| entry.record.outcome.as_ref()).find(|of| of.decision != Decision::Allowed);
+    let last = last.expect("it did not end well");
+    assert!(last.reason.contains("suspended"), "{last:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
-//! The routes of a whole host, in front of an identity provider that signs real tokens. Only the guests are missing: the
+//! The routes of a whole host, in front of an identity provider that signs real tokens. Guests run in few of them: the
 //! suite invokes those.
 
 mod api;
 mod crossed;
+#[path = "../../../tests/runtime/guests.rs"]
+mod guests;
 mod invoking;
 mod issuer;
 mod issuing;
