@@ -51,5 +51,7 @@ pub(super) async fn evidence(
         }
         Beside::Attestation(bytes) => Evidence::Envelope { from: format!("an attestation in {from}"), bytes },
     };
-    Ok(found.into_iter().map(of).collect())
+    let bundles = registry.bundles(reference, manifest).await?;
+    let bundles = bundles.into_iter().map(|bytes| Evidence::Bundle { from: format!("a bundle in {from}"), bytes });
+    Ok(found.into_iter().map(of).chain(bundles).collect())
 }

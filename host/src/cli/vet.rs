@@ -6,7 +6,7 @@ use super::vetting::{Judged, judge};
 use super::{Format, Global, run};
 use crate::config::Glance;
 use crate::oci::Reference;
-use crate::vet::{Advisories, Evidence, Form, Order, PROFILES, Trust, Verdict, policy_of};
+use crate::vet::{Advisories, Evidence, Form, Order, PROFILES, Trust, TrustFile, Verdict, policy_of};
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use std::io::Read as _;
@@ -52,7 +52,7 @@ pub(super) struct Rules {
     /// A file of rules, or one of the profiles that come along: internal, marketplace, strict
     #[arg(long, value_name = "FILE|PROFILE")]
     pub(super) policy: Option<String>,
-    /// Whose signatures count: a file of keys
+    /// Whose signatures count: a file of keys and identities
     #[arg(long, value_name = "FILE")]
     pub(super) trust: Option<PathBuf>,
     /// A copy of RustSec's advisory database, to look up what a component was built of
@@ -129,11 +129,7 @@ impl Rules {
     pub(super) fn order(&self, form: Form) -> anyhow::Result<Order> {
         let policy = policy_text(self.policy.as_deref().unwrap_or("internal"))?;
         let trust = match &self.trust {
-            Some(path) => {
-                let text = text(path)?;
-                Trust::parse(&text).with_context(|| format!("`{}`", path.display()))?;
-                Some(text)
-            }
+            Some(path) => Some(trust_file(path)?),
             None => None,
         };
         let advisories = self.advisories.as_deref().map(Advisories::open).transpose()?;
@@ -202,10 +198,31 @@ pub(super) async fn find(component: &str, login: &Login) -> anyhow::Result<Found
             evidence.push(Evidence::Envelope { from: name(&attestations), bytes: line.to_vec() });
         }
     }
+    let bundle = beside(BUNDLE);
+    if bundle.exists() {
+        evidence.push(Evidence::Bundle { from: name(&bundle), bytes: read(&bundle, MOST_BESIDES)? });
+    }
     Ok(Found { name: component.to_owned(), bytes, manifest: None, evidence })
 }
 
-/// What is added to a component's file name for its signature (as cosign does), and for its attestations (as in-toto does).
+/// A trust file that was understood, with the trusted root that it names.
+fn trust_file(path: &Path) -> anyhow::Result<TrustFile> {
+    let shown = path.display();
+    let written = text(path)?;
+    let trusted_root = match TrustFile::root_of(&written).with_context(|| format!("`{shown}`"))? {
+        Some(root) => {
+            Some(text(&path.parent().unwrap_or(Path::new("")).join(root)).with_context(|| format!("`{shown}`"))?)
+        }
+        None => None,
+    };
+    let file = TrustFile { text: written, trusted_root };
+    Trust::parse(&file).with_context(|| format!("`{shown}`"))?;
+    Ok(file)
+}
+
+/// What is added to a component's file name for its signature and its bundle (as cosign does), and for its attestations (as
+/// in-toto does).
+const BUNDLE: &str = "sigstore.json";
 pub(super) const SIGNATURE: &str = "sig";
 pub(super) const ATTESTATIONS: &str = "intoto.jsonl";
 

@@ -14,6 +14,8 @@ pub(super) const WASM_BEFORE: &str = "application/vnd.wasm.content.layer.v1+wasm
 pub(super) const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(super) const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub(super) const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
+/// Kind of a Sigstore bundle, without its version.
+pub(super) const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 pub(super) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// A manifest. What it has besides is kept nowhere: the digest is over the bytes as they came.
@@ -27,6 +29,21 @@ pub(super) struct Manifest {
     pub(super) layers: Vec<Descriptor>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// Manifests that have to do with another, as a registry lists them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Index {
+    pub(super) manifests: Vec<Listed>,
+}
+
+/// One of them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listed {
+    pub(super) digest: String,
+    #[serde(default)]
+    pub(super) artifact_type: String,
 }
 
 /// Which bytes, of which kind.

@@ -3,7 +3,8 @@
 use super::auth::Credentials;
 use super::client::{Answer, Ask, Client};
 use super::manifest::{
-    DSSE, Descriptor, IMAGE_CONFIG, INDEX, MANIFEST, Manifest, SIGNATURE, SIMPLE_SIGNING, WASM, WASM_CONFIG,
+    BUNDLE, DSSE, Descriptor, IMAGE_CONFIG, INDEX, Index, MANIFEST, Manifest, SIGNATURE, SIMPLE_SIGNING, WASM,
+    WASM_CONFIG,
 };
 use super::{OciError, Reference};
 use crate::ids::Digest;
@@ -110,6 +111,39 @@ impl Registry {
                     (DSSE, _) => found.push(Beside::Attestation(self.blob(reference, layer, MOST_BESIDE).await?)),
                     _ => {}
                 }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sigstore bundles that say they belong to a manifest: what the registry lists of such, or a list that is kept under a
+    /// tag where it does not (distribution-spec, "Listing Referrers").
+    ///
+    /// # Errors
+    /// [`OciError`]; that there are none is no error.
+    pub async fn bundles(&self, reference: &Reference, manifest: &str) -> Result<Vec<Vec<u8>>, OciError> {
+        let repository = &reference.repository;
+        let mut answer = self.get(&format!("{repository}/referrers/{manifest}"), INDEX, MOST_MANIFEST).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            let tag = manifest.replace(':', "-");
+            answer = self.get(&format!("{repository}/manifests/{tag}"), INDEX, MOST_MANIFEST).await?;
+        }
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        self.good(&answer, "the request for what belongs to it")?;
+        let list: Index = serde_json::from_slice(&answer.body).map_err(|error| {
+            OciError::Malformed(format!("what belongs to `{}` is no list: {error}", reference.name()))
+        })?;
+        let mut found = Vec::new();
+        let bundles = list.manifests.iter().filter(|one| one.artifact_type.starts_with(BUNDLE));
+        for one in bundles.take(MOST_LAYERS) {
+            if !super::reference::is_digest(&one.digest) {
+                return Err(OciError::Malformed(format!("what belongs to `{}` has no digest", reference.name())));
+            }
+            let Some((manifest, _)) = self.manifest(reference, &one.digest).await? else { continue };
+            for layer in manifest.layers.iter().filter(|layer| layer.media_type.starts_with(BUNDLE)).take(1) {
+                found.push(self.blob(reference, layer, MOST_BESIDE).await?);
             }
         }
         Ok(found)

@@ -1,21 +1,28 @@
 //! What is read beside a component, for fuzzing.
 
 use super::provenance::{Evidence, PublicKey, SLSA, State, Statement, simple_payload};
-use super::{Provenance, Subject, Trust};
+use super::{Provenance, Subject, Trust, TrustFile};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 /// The key of RFC 8032 §7.1, test 2: anybody can sign with it, and in the seeds it signed one of each.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n-----END PUBLIC KEY-----\n";
+/// Of Sigstore's public instance: it certifies many, and the trust file names none of them.
+const ROOT: &str = include_str!("../../../tests/vectors/sigstore/public-good.json");
 const COMPONENT: &[u8] = b"agent";
 const MANIFEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+static TRUST: LazyLock<Trust> = LazyLock::new(|| {
+    let text = format!("trusted-root = \"r\"\n[[keys]]\nname = \"a\"\npublic-key = '''\n{KEY}'''\n");
+    Trust::parse(&TrustFile { text, trusted_root: Some(ROOT.into()) }).expect("a trust file")
+});
 
 /// The kind of evidence, and the evidence: it counts only where it says what was signed.
 pub fn evidence(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
-    let trust = format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{KEY}'''\n");
-    let trust = Trust::parse(&trust).expect("a trust file");
+    let trust = &*TRUST;
     let subject = Subject { bytes: COMPONENT, manifest: Some(MANIFEST) };
     let from = "x".to_owned();
     let simple = simple_payload("r.example/agent", MANIFEST);
@@ -26,9 +33,10 @@ pub fn evidence(bytes: &[u8]) {
             let payload = payload.get(1..).unwrap_or_default().to_vec();
             Evidence::Simple { from, payload, signature: String::from_utf8_lossy(signature).into_owned() }
         }
+        b'b' => Evidence::Bundle { from, bytes: rest.to_vec() },
         _ => Evidence::Envelope { from, bytes: rest.to_vec() },
     };
-    let found = Provenance::judge(subject, std::slice::from_ref(&one), &trust);
+    let found = Provenance::judge(subject, std::slice::from_ref(&one), trust);
     match &one {
         Evidence::Simple { payload, .. } if found.state == State::Verified => assert_eq!(*payload, simple),
         Evidence::Envelope { bytes, .. } if !found.attestations.is_empty() => {
@@ -49,7 +57,7 @@ pub fn evidence(bytes: &[u8]) {
 pub fn trust(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = PublicKey::from_pem(text);
-    if let Ok(trust) = Trust::parse(text) {
+    if let Ok(trust) = Trust::parse(&TrustFile::alone(text)) {
         assert!(!trust.is_empty());
     }
 }

@@ -39,8 +39,8 @@ pub use markdown::markdown;
 pub use order::{Form, Order, OrderError, policy_of};
 pub use policy::{Authority, Declarations, Limits, PROFILES, Policy, PolicyError, Signatures};
 pub use provenance::{
-    Attestation, Evidence, KeyError, Provenance, PublicKey, SLSA, Signer, SigningKey, State, Statement, Subject, Trust,
-    TrustError, VET_REPORT, simple_payload,
+    Attestation, By, Evidence, KeyError, Provenance, PublicKey, SLSA, Signer, SigningKey, State, Statement, Subject,
+    Trust, TrustError, TrustFile, VET_REPORT, simple_payload,
 };
 pub use read::Unreadable;
 pub use report::{

@@ -1,7 +1,9 @@
 //! A submission as it goes to the process that reads it, and the report as it comes back: what is judged there is bytes of
 //! strangers, so whoever asks gives it away whole and takes text.
 
-use super::{Advisories, Evidence, PROFILES, Policy, PolicyError, Report, Submission, Trust, TrustError, Verdict};
+use super::{
+    Advisories, Evidence, PROFILES, Policy, PolicyError, Report, Submission, Trust, TrustError, TrustFile, Verdict,
+};
 use serde::{Deserialize, Serialize};
 
 /// In which form the report comes back.
@@ -41,7 +43,7 @@ pub struct Order {
     /// What was found beside the component.
     pub evidence: Vec<Evidence>,
     /// A trust file.
-    pub trust: Option<String>,
+    pub trust: Option<TrustFile>,
     /// What is known of packages.
     pub advisories: Option<Advisories>,
     /// What comes back.
@@ -101,7 +103,7 @@ impl Order {
         };
         let (order, bytes, before) = part().ok_or(OrderError::Cut)?;
         let policy = policy_of(&order.policy)?;
-        let trust = order.trust.as_deref().map(Trust::parse).transpose()?.unwrap_or_default();
+        let trust = order.trust.as_ref().map(Trust::parse).transpose()?.unwrap_or_default();
         let submission = Submission {
             file: &order.file,
             bytes,

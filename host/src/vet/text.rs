@@ -160,7 +160,7 @@ fn made_of(out: &mut String, facts: &Facts) {
         let _ = writeln!(out, "  who made it: {}", provenance.words());
         for signer in &provenance.signers {
             let publisher = signer.publisher.as_deref().map(|name| format!(", of {name}")).unwrap_or_default();
-            let _ = writeln!(out, "      {}{publisher}, key {}", signer.name, signer.key);
+            let _ = writeln!(out, "      {}{publisher}, {}", signer.name, signer.by);
         }
         for one in &provenance.attestations {
             let builder = one.builder.as_deref().map(|builder| format!(", built by {builder}")).unwrap_or_default();

@@ -2,7 +2,8 @@
 
 use crate::agents::{errors, of, plain, with_section};
 use attache::vet::{
-    Advisories, Evidence, Policy, Report, SLSA, SigningKey, Statement, Submission, Trust, VET_REPORT, judge, vet,
+    Advisories, Evidence, Policy, Report, SLSA, SigningKey, Statement, Submission, Trust, TrustFile, VET_REPORT, judge,
+    vet,
 };
 use serde_json::json;
 use std::path::Path;
@@ -24,7 +25,7 @@ fn keys() -> ([SigningKey; 2], Trust) {
     let entry = |name: &str, key: &SigningKey| {
         format!("[[keys]]\nname = {name:?}\npublic-key = '''\n{}'''\n", key.public_pem().unwrap())
     };
-    let trust = Trust::parse(&(entry("acme", &keys[0]) + &entry("builder", &keys[1]))).unwrap();
+    let trust = Trust::parse(&TrustFile::alone(entry("acme", &keys[0]) + &entry("builder", &keys[1]))).unwrap();
     (keys, trust)
 }
 

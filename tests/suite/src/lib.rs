@@ -10,6 +10,7 @@ pub mod html;
 pub mod issuer;
 pub mod lying;
 pub mod operator;
+pub mod sigstore;
 pub mod story;
 pub mod sweep;
 pub mod testbed;

@@ -52,6 +52,7 @@ const SHUT: &[(&str, &[&str])] = &[
 
 /// Heavy dependencies live in one room each.
 const HEAVY: &[(&str, &[&str])] = &[
+    ("sigstore_verify", &["vet"]),
     ("rusqlite", &["store"]),
     ("wasmtime", &["runtime"]),
     ("wasmtime_wasi", &["runtime"]),

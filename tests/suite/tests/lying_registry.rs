@@ -171,3 +171,55 @@ fn a_registry_that_lies_gives_nothing() -> Result<()> {
     ensure!(said(&passwords).is_empty());
     Ok(())
 }
+
+/// A vetting with a registry that is honest but in what it lists as belonging to the component.
+fn vetted_beside(list: &[u8], bundle: &[u8]) -> Result<(Option<i32>, String, Vec<String>)> {
+    let good = std::fs::read(component("hello")?)?;
+    let honest = manifest(&digest(&good), good.len());
+    let (list, bundle) = (list.to_vec(), bundle.to_vec());
+    let (address, heard) = serve(Arc::new(move |path, _| match path {
+        _ if path.contains("/referrers/") => (200, Vec::new(), list.clone()),
+        _ if path.ends_with("/manifests/1") => (200, Vec::new(), honest.clone()),
+        _ if path.contains("/blobs/") => (200, Vec::new(), good.clone()),
+        _ if path.contains("/manifests/sha256:") => (200, Vec::new(), bundle.clone()),
+        _ => (404, Vec::new(), Vec::new()),
+    }))?;
+    let out = Command::new(binary()?)
+        .args(["vet", &format!("oci://{address}/agent:1")])
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()?;
+    let told = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    let asked =
+        heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone().into_iter().map(|(path, _)| path);
+    Ok((out.status.code(), told, asked.collect()))
+}
+
+#[test]
+fn what_a_registry_lists_beside_a_component_is_checked_and_bounded() -> Result<()> {
+    let listed = |digest: &str| {
+        format!(r#"{{"digest":"{digest}","artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json"}}"#)
+    };
+    let list = |entries: &[String]| format!(r#"{{"manifests":[{}]}}"#, entries.join(","));
+    let junk = digest(b"{}");
+    for (lie, list, bundle, expected) in [
+        ("no JSON", "<html>".to_owned(), &b""[..], "is no list"),
+        ("no list", "{}".to_owned(), b"", "is no list"),
+        ("a digest that leads out", list(&[listed("sha256:../../x")]), b"", "has no digest"),
+        ("another manifest", list(&[listed(&digest(b"x"))]), b"{}", "another manifest than"),
+        ("no manifest", list(&[listed(&junk)]), b"{}", "is none"),
+    ] {
+        let (code, told, _) = vetted_beside(list.as_bytes(), bundle)?;
+        ensure!(code == Some(2) && told.contains(expected), "{lie}: {code:?} {told}");
+    }
+    // Of what is listed endlessly, so much is fetched and no more; and a verdict comes of it.
+    let config = digest(b"{}");
+    let empty =
+        format!(r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"{config}","size":2}},"layers":[]}}"#);
+    let many = list(&vec![listed(&digest(empty.as_bytes())); 10_000]);
+    let (code, told, asked) = vetted_beside(many.as_bytes(), empty.as_bytes())?;
+    ensure!(code == Some(0), "{told}");
+    let fetched = asked.iter().filter(|path| path.contains("/manifests/sha256:")).count();
+    ensure!(fetched == 64, "{fetched}");
+    Ok(())
+}

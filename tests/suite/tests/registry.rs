@@ -2,12 +2,16 @@
 //! by name, with the command line as its user has it.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use attache::ids::Digest;
+use http::Method;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use suite::call::Caller;
 use suite::host::{binary, component, free_port};
+use suite::sigstore::{Identity, Sigstore};
 use suite::world::World;
 
 /// Debian's `docker-registry`, in memory.
@@ -104,6 +108,38 @@ impl Desk {
         let trust = &told[told.find("[[keys]]").context("what to put into a trust file")?..];
         Ok(fs::write(self.path(&format!("{name}.toml")), trust)?)
     }
+}
+
+/// Puts something into a registry that refers to a manifest: its bytes, a manifest around them, and the list under the tag
+/// that is for this where a registry keeps none itself (as Debian's), as cosign 3 does.
+async fn refer(registry: &Registry, repository: &str, to: &str, kind: &str, bytes: Vec<u8>) -> Result<()> {
+    let caller = Caller::new(&format!("http://{}", registry.address));
+    let put = async |bytes: &[u8]| {
+        let begun = caller.send(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), None, &[], "").await?;
+        let place = begun.headers.get("location").context("a place")?.to_str()?;
+        let place = place.trim_start_matches(&format!("http://{}", registry.address));
+        let digest = Digest::of(bytes).to_string();
+        let done = caller.send(Method::PUT, &format!("{place}&digest={digest}"), None, &[], bytes.to_vec()).await?;
+        ensure!(done.status == 201, "{} {}", done.status, done.text());
+        Ok(json!({ "mediaType": kind, "digest": digest, "size": bytes.len() }))
+    };
+    let of_manifests = async |name: &str, kind: &str, manifest: &Value| {
+        let path = format!("/v2/{repository}/manifests/{name}");
+        let done = caller.send(Method::PUT, &path, None, &[("content-type", kind)], manifest.to_string()).await?;
+        ensure!(done.status == 201, "{} {}", done.status, done.text());
+        Ok(())
+    };
+    let (layer, config) = (put(&bytes).await?, put(b"{}").await?);
+    let one = "application/vnd.oci.image.manifest.v1+json";
+    let manifest =
+        json!({ "schemaVersion": 2, "mediaType": one, "artifactType": kind, "config": config, "layers": [layer] });
+    let digest = Digest::of(manifest.to_string().as_bytes()).to_string();
+    of_manifests(&digest, one, &manifest).await?;
+    let many = "application/vnd.oci.image.index.v1+json";
+    let size = manifest.to_string().len();
+    let entry = json!({ "mediaType": one, "artifactType": kind, "digest": digest, "size": size });
+    let list = json!({ "schemaVersion": 2, "mediaType": many, "manifests": [entry] });
+    of_manifests(&to.replace(':', "-"), many, &list).await
 }
 
 fn said(output: &Output) -> String {
@@ -253,5 +289,63 @@ fn a_registry_that_wants_a_login_or_is_not_there_says_what_to_do() -> Result<()>
     let missing = desk.refused(&["pull", &format!("{}/hello:2", registry.address), "-o", "x.wasm"])?;
     ensure!(missing.contains("the registry has no"), "{missing}");
     ensure!(!Path::new(&desk.path("x.wasm")).exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_an_identity_signed_is_verified_beside_a_file_and_in_a_registry() -> Result<()> {
+    let desk = Desk::new()?;
+    let sigstore = Sigstore::new()?;
+    let issuer = "https://token.actions.githubusercontent.com";
+    let workflow = "https://github.com/acme/hello/.github/workflows/release.yml";
+    let subject = format!("{workflow}@refs/tags/v1.0");
+    let acme = Identity { issuer, subject: &subject };
+    // The trusted root lies beside the trust file, wherever one calls from.
+    fs::create_dir(desk.path("rules"))?;
+    fs::write(desk.path("rules/root.json"), sigstore.trusted_root())?;
+    let trust = format!(
+        "trusted-root = \"root.json\"\n[[identities]]\nname = \"acme\"\npublisher = \"acme.example\"\nissuer = \"{issuer}\"\n\
+         subject = \"{workflow}@refs/tags/*\"\n"
+    );
+    fs::write(desk.path("rules/trust.toml"), &trust)?;
+    let report = |component: &str| desk.report(&[component, "--policy", "strict", "--trust", "rules/trust.toml"]);
+
+    let bytes = fs::read(desk.path("hello.wasm"))?;
+    let bundle = desk.path("hello.wasm.sigstore.json");
+    fs::write(&bundle, sigstore.signature(acme, &bytes)?)?;
+    let signed = report("hello.wasm")?;
+    ensure!(signed["provenance"]["state"] == "verified", "{signed}");
+    let signer = &signed["provenance"]["signers"][0];
+    ensure!(signer["identity"] == json!({ "issuer": issuer, "subject": subject }), "{signed}");
+    let text = desk.with(&["vet", "hello.wasm", "--trust", "rules/trust.toml"], &[])?;
+    ensure!(said(&text).contains(&format!("acme, of acme.example, {subject}, as {issuer} says")), "{}", said(&text));
+    let others =
+        sigstore.signature(Identity { subject: "https://github.com/evil/hello@refs/tags/v1.0", ..acme }, &bytes)?;
+    fs::write(&bundle, others)?;
+    let stranger = report("hello.wasm")?;
+    ensure!(stranger["provenance"]["state"] == "does-not-verify", "{stranger}");
+    ensure!(stranger["provenance"]["problems"][0].to_string().contains("evil/hello"), "{stranger}");
+    fs::remove_file(desk.path("rules/root.json"))?;
+    let told = desk.with(&["vet", "hello.wasm", "--trust", "rules/trust.toml"], &[])?;
+    ensure!(told.status.code() == Some(2) && said(&told).contains("root.json"), "{}", said(&told));
+    fs::write(desk.path("rules/root.json"), sigstore.trusted_root())?;
+
+    let Some(registry) = Registry::start(None)? else { return Ok(()) };
+    let oci = format!("oci://{}/team/hello:1.0", registry.address);
+    desk.run(&["push", "hello.wasm", oci.trim_start_matches("oci://")])?;
+    let pushed = report(&oci)?;
+    ensure!(pushed["provenance"]["state"] == "unsigned", "{pushed}");
+    let manifest = pushed["file"].as_str().and_then(|name| name.split_once('@')).context("a digest")?.1;
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { "sha256": manifest.trim_start_matches("sha256:") } }],
+        "predicateType": "https://sigstore.dev/cosign/sign/v1",
+        "predicate": {},
+    });
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    refer(&registry, "team/hello", manifest, kind, sigstore.statement(acme, &statement)?).await?;
+    let verified = report(&oci)?;
+    ensure!(verified["provenance"]["state"] == "verified", "{verified}");
+    ensure!(verified["provenance"]["signers"][0]["name"] == "acme", "{verified}");
     Ok(())
 }

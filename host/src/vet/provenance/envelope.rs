@@ -1,7 +1,7 @@
 //! DSSE envelopes around in-toto statements: who says what of which digest
 //! (<https://github.com/secure-systems-lab/dsse>, <https://github.com/in-toto/attestation>, <https://slsa.dev/spec/v1.0>).
 
-use super::{Attestation, Digests, SigningKey, Trust};
+use super::{Attestation, Digests, Signer, SigningKey, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub const VET_REPORT: &str = "https://github.com/attache/attache/vet-report/v1";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 const STATEMENTS: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 /// Longer than any name or address that somebody reads.
-const LONGEST: usize = 300;
+pub(super) const LONGEST: usize = 300;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,7 +79,7 @@ impl Statement {
 }
 
 /// DSSE's pre-authentication encoding: what is signed of a payload and its type.
-fn encoded(kind: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn encoded(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes
@@ -106,12 +106,21 @@ pub(super) fn verify(envelope: &[u8], about: &Digests, trust: &Trust) -> Result<
             break;
         }
     }
-    let by = by?;
-    if envelope.payload_type != IN_TOTO {
-        return Err(format!("its payload is `{}` and not an in-toto statement", envelope.payload_type.escape_debug()));
+    read(&envelope.payload_type, &payload, about, by?)
+}
+
+/// Whether a payload is a statement of this kind, by its own word.
+pub(super) fn is_of(payload: &[u8], predicate_type: &str) -> bool {
+    serde_json::from_slice::<Statement>(payload).is_ok_and(|statement| statement.predicate_type == predicate_type)
+}
+
+/// What a payload says that was signed by somebody trusted.
+pub(super) fn read(payload_type: &str, payload: &[u8], about: &Digests, by: Signer) -> Result<Attestation, String> {
+    if payload_type != IN_TOTO {
+        return Err(format!("its payload is `{}` and not an in-toto statement", payload_type.escape_debug()));
     }
     let statement: Statement =
-        serde_json::from_slice(&payload).map_err(|error| format!("it is no in-toto statement: {error}"))?;
+        serde_json::from_slice(payload).map_err(|error| format!("it is no in-toto statement: {error}"))?;
     if !STATEMENTS.contains(&statement.kind.as_str()) {
         return Err(format!("it is a statement of the kind `{}`", statement.kind.escape_debug()));
     }

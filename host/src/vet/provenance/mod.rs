@@ -1,6 +1,7 @@
 //! Who says that they made these bytes. A signature or an attestation is found beside a component, and counts when a key of
-//! the trust file made it over just this digest; whatever else it says is shown and decides nothing.
+//! the trust file, or an identity that it names, made it over just this digest; whatever else it says is shown and decides nothing.
 
+mod bundle;
 mod envelope;
 mod key;
 mod simple;
@@ -9,10 +10,11 @@ mod trust;
 pub use envelope::{SLSA, Statement, VET_REPORT};
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use simple::simple_payload;
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, TrustFile};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bundle::Shown;
 use serde::{Deserialize, Serialize};
 
 /// What was found beside a component, as it was found.
@@ -41,6 +43,24 @@ pub enum Evidence {
         /// JSON.
         bytes: Vec<u8>,
     },
+    /// A Sigstore bundle: a signature or a statement, with what shows whose it is.
+    Bundle {
+        /// Where it was found.
+        from: String,
+        /// JSON.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Evidence {
+    fn from(&self) -> &str {
+        match self {
+            Self::Detached { from, .. }
+            | Self::Simple { from, .. }
+            | Self::Envelope { from, .. }
+            | Self::Bundle { from, .. } => from,
+        }
+    }
 }
 
 /// What the evidence has to be about.
@@ -58,24 +78,50 @@ pub struct Subject<'a> {
 pub enum State {
     /// No signature was found.
     Unsigned,
-    /// There is one, and no key of the trust file made it over these bytes.
+    /// There is one, and nobody of the trust file made it over these bytes.
     DoesNotVerify,
-    /// One at least is by a key of the trust file.
+    /// One at least is by a key or an identity of the trust file.
     Verified,
 }
 
-/// Whose key it was, by the trust file.
+/// Who it was, by the trust file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Signer {
     /// The name there.
     pub name: String,
     /// The publisher it stands for there.
     pub publisher: Option<String>,
-    /// `sha256:…` of the public key (its SubjectPublicKeyInfo).
-    pub key: String,
+    /// By what that is known.
+    #[serde(flatten)]
+    pub by: By,
 }
 
-/// A statement about the component that a key of the trust file signed.
+/// By what a signer is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// `sha256:…` of the public key (its SubjectPublicKeyInfo).
+    Key(String),
+    /// An identity that an authority of the trusted root vouched for when it signed (Sigstore, "keyless").
+    Identity {
+        /// Who knows the identity: an OpenID provider.
+        issuer: String,
+        /// What it calls them: a mail address, or the address of a workflow.
+        subject: String,
+    },
+}
+
+/// As reports for people have it.
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "key {key}"),
+            Self::Identity { issuer, subject } => write!(f, "{subject}, as {issuer} says"),
+        }
+    }
+}
+
+/// A statement about the component that somebody of the trust file signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Attestation {
@@ -125,11 +171,16 @@ impl Provenance {
                 Evidence::Envelope { bytes, .. } => {
                     envelope::verify(bytes, &about, trust).map(|attestation| found.attestations.push(attestation))
                 }
+                Evidence::Bundle { bytes, .. } => {
+                    signed |= bundle::signs(bytes);
+                    bundle::verify(bytes, subject, &about, trust).map(|shown| match shown {
+                        Shown::Signature(signer) => found.signers.push(signer),
+                        Shown::Attestation(attestation) => found.attestations.push(attestation),
+                    })
+                }
             };
             if let Err(why) = outcome {
-                let (Evidence::Detached { from, .. } | Evidence::Simple { from, .. } | Evidence::Envelope { from, .. }) =
-                    one;
-                found.problems.push(format!("{from}: {why}"));
+                found.problems.push(format!("{}: {why}", one.from()));
             }
         }
         if evidence.len() > MOST_EVIDENCE {

@@ -8,7 +8,7 @@ fn key(name: &str) -> (SigningKey, Trust) {
         "[[keys]]\nname = {name:?}\npublisher = \"acme.example\"\npublic-key = '''\n{}'''\n",
         key.public_pem().unwrap()
     );
-    (key, Trust::parse(&text).unwrap())
+    (key, Trust::parse(&TrustFile::alone(text)).unwrap())
 }
 
 fn detached(key: &SigningKey, bytes: &[u8]) -> Evidence {
@@ -121,21 +121,22 @@ fn a_trust_file_that_is_not_understood_trusts_nobody() {
     let (key, _) = key("x");
     let pem = key.public_pem().unwrap();
     let refused = |text: &str, why: &str| {
-        let error = Trust::parse(text).unwrap_err().to_string();
+        let error = Trust::parse(&TrustFile::alone(text)).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     };
-    refused("", "names no key");
+    refused("", "names nobody");
     refused("[[key]]\n", "unknown field `key`");
     refused("[[keys]]\nname = \"a\"\npublic-key = \"MCow\"\n", "the key `a` of the trust file: it holds no public key");
     let one = format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{pem}'''\n");
-    refused(&format!("{one}{one}"), "two keys with the name `a`");
+    refused(&format!("{one}{one}"), "two signers with the name `a`");
 }
 
 /// What fuzzing begins with counts: one of them was signed by OpenSSL.
 #[test]
 fn evidence_that_others_made_counts() {
     let key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n-----END PUBLIC KEY-----\n";
-    let trust = Trust::parse(&format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{key}'''\n")).unwrap();
+    let trust =
+        Trust::parse(&TrustFile::alone(format!("[[keys]]\nname = \"a\"\npublic-key = '''\n{key}'''\n"))).unwrap();
     let seed = |name: &str| {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/seeds/evidence");
         std::fs::read(folder.join(name)).unwrap().split_off(1)
