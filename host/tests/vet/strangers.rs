@@ -1,7 +1,7 @@
 //! Components that we did not make, by several toolchains, each with what is expected to be said of it.
 //!
-//! Those of `wit-component`'s own tests lie in cargo's registry. The others are made by `cargo xtask strangers`, which takes
-//! minutes; without them this test says so and goes on. `ATTACHE_SNAPSHOTS=write` writes what is said now.
+//! Those of `wit-component`'s own tests lie in cargo's registry. The others are made by `cargo xtask test` or `cargo xtask
+//! strangers`; without them this test says so and goes on. `ATTACHE_SNAPSHOTS=write` writes what is said now.
 
 use crate::agents::profile;
 use crate::engine::ENGINE;

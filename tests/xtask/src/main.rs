@@ -27,7 +27,7 @@ Development commands
   cargo xtask guests   builds the agents, for wasm32-wasip2
   cargo xtask install  installs the test bed (from npm) and the official clients (from PyPI), into `.cache`
   cargo xtask strangers
-                       makes components with the tools of other languages, for the tests of `attache vet`; takes minutes
+                       makes components with the tools of other languages, for the tests of `attache vet`; `test` does, too
   cargo xtask deny     judges licences, sources and bans of what we build with (cargo-deny); `deny advisories` fetches
   cargo xtask release  builds the program to be given away, with the list of its dependencies inside (cargo-auditable)
 

@@ -1,5 +1,5 @@
 //! Components that we did not make, for `attache vet` to judge: made by the tools of other languages from PyPI, npm and Debian,
-//! into `.cache/vet`. Takes minutes, so only `cargo xtask strangers` does it; the tests use what is there.
+//! into `.cache/vet`. Takes three minutes where nothing is there yet; the tests use what was made.
 
 use crate::{debian, run};
 use anyhow::{Context as _, Result};

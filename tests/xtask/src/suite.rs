@@ -1,6 +1,6 @@
 //! Every check there is, in the order in which it fails soonest.
 
-use crate::{bed, clients, guests, run};
+use crate::{bed, clients, guests, run, strangers};
 use anyhow::{Result, ensure};
 use std::time::Instant;
 
@@ -62,6 +62,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     run::heading("the official clients");
     if let Err(error) = clients::install() {
         skip("boto3 and the bedrock-agentcore SDK", &format!("{error:#}"), &mut skipped);
+    }
+
+    run::heading("components of other toolchains");
+    if let Err(error) = strangers::make() {
+        skip("some components of other toolchains", &format!("{error:#}"), &mut skipped);
     }
 
     run::heading("the agents");
