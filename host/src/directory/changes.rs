@@ -1,7 +1,7 @@
 //! What changes the directory: each change alone, durable before it shows, and to its end.
 
 use super::registry::Inner;
-use super::text::{MOST_RETURN_URLS, return_urls, visible};
+use super::text::{self, MOST_RETURN_URLS, return_urls, visible};
 use super::{Authority, BoundProvider, Directory, Killed, Origin, State, Tags, Unavailable, Version, WorkloadIdentity};
 use crate::clock::Timestamp;
 use crate::ids::{AgentName, Digest, Malformed, ProviderName};
@@ -71,7 +71,7 @@ impl Directory {
         if source.as_ref().is_some_and(|source| source.len() > 512 || source.chars().any(|c| !c.is_ascii_graphic())) {
             return Err(ChangeError::NotVisible { what: "the source" });
         }
-        let publisher = visible("the publisher", publisher)?;
+        let publisher = text::publisher(publisher)?;
         let by = visible("the operator account", by)?;
         let allowed_return_urls = allowed_return_urls.map(return_urls).transpose()?;
         self.change(move |inner, now| {
@@ -174,7 +174,7 @@ impl Directory {
     /// [`ChangeError`]; then nothing changed.
     pub async fn create(&self, new: NewWorkload) -> Result<Arc<WorkloadIdentity>, ChangeError> {
         let NewWorkload { name, publisher, by, allowed_return_urls, tags } = new;
-        let publisher = visible("the publisher", publisher)?;
+        let publisher = text::publisher(publisher)?;
         let by = visible("the operator account", by)?;
         let allowed_return_urls = return_urls(allowed_return_urls)?;
         self.change(move |inner, now| {
@@ -416,6 +416,9 @@ impl Inner {
         if let Some(other) = self.alike(name) {
             return Err(ChangeError::Alike { name: name.clone(), other });
         }
+        if let Some(other) = self.publisher_alike(&publisher) {
+            return Err(ChangeError::PublisherAlike { publisher, other });
+        }
         Ok(WorkloadIdentity {
             name: name.clone(),
             id: self.trust_domain.agent(name),
@@ -448,13 +451,21 @@ pub enum ChangeError {
     /// The name is taken.
     #[error("agent `{0}` exists already; choose another name")]
     AlreadyRegistered(AgentName),
-    /// Another name is the same but for its case.
-    #[error("`{name}` is too like agent `{other}`, from which it differs in case alone; choose another name")]
+    /// Another name looks the same: but for its case, or but for letters that pass for others.
+    #[error("`{name}` is too like agent `{other}`, for which people would take it; choose another name")]
     Alike {
         /// The name.
         name: AgentName,
         /// The one that is registered.
         other: AgentName,
+    },
+    /// Another publisher looks the same.
+    #[error("publisher `{publisher}` is too like `{other}`, who is known here; write it just so, or name another")]
+    PublisherAlike {
+        /// The one that was named.
+        publisher: String,
+        /// The one that is known.
+        other: String,
     },
     /// There is no such entry.
     #[error("agent `{0}` is not registered; run `attache agents` to see which are")]
@@ -508,6 +519,11 @@ pub enum ChangeError {
         /// Which text.
         what: &'static str,
     },
+    /// Letters of several alphabets that pass for one another's.
+    #[error(
+        "the publisher must not mix alphabets whose letters look alike, such as Latin and Cyrillic; use one of them"
+    )]
+    MixedAlphabets,
     /// An operator holds it to what it runs.
     #[error("agent `{name}` is pinned to {digest}; run `attache agents unpin {name}` first")]
     Pinned {

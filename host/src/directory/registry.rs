@@ -1,6 +1,7 @@
 //! The registry itself: every entry in memory, what resolving each gives, and what each may do now.
 
 use super::page::{self, Page};
+use super::text::faces;
 use super::{Configured, Entries, Killed, RegisteredAgent, Terms, Unavailable, Unresolved, Version, WorkloadIdentity};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AgentName, Digest, Malformed, ProviderName, TrustDomain};
@@ -30,8 +31,10 @@ pub(super) struct Inner {
 #[derive(Default)]
 struct Shown {
     slots: BTreeMap<AgentName, Slot>,
-    /// Names by their lower-case form: two that differ in case alone would be one to people.
+    /// Names by their faces: two that have one in common would be one to people.
     alike: HashMap<String, AgentName>,
+    /// Publishers by their faces, each with how many entries are theirs.
+    publishers: HashMap<String, (String, usize)>,
     /// How often a name was made.
     makings: u64,
     /// Bytes that may run nowhere.
@@ -195,9 +198,18 @@ impl Inner {
         self.shown().slots.get(name).map(|slot| slot.entry.clone())
     }
 
-    /// The registered name that is the same but for its case.
+    /// The registered name for which people would take this one.
     pub(super) fn alike(&self, name: &AgentName) -> Option<AgentName> {
-        self.shown().alike.get(&folded(name)).filter(|other| *other != name).cloned()
+        let shown = self.shown();
+        let mut others = faces(name.as_str()).into_iter().filter_map(|face| shown.alike.get(&face));
+        others.find(|other| *other != name).cloned()
+    }
+
+    /// The known publisher for whom people would take this one.
+    pub(super) fn publisher_alike(&self, publisher: &str) -> Option<String> {
+        let shown = self.shown();
+        let mut others = faces(publisher).into_iter().filter_map(|face| shown.publishers.get(&face));
+        others.find(|(other, _)| other != publisher).map(|(other, _)| other.clone())
     }
 
     /// Whether the configuration alone lets it use this provider.
@@ -211,6 +223,7 @@ impl Inner {
         let making = match shown.slots.get(&entry.name) {
             Some(slot) => slot.making,
             None => {
+                shown.known(&entry);
                 shown.makings += 1;
                 shown.makings
             }
@@ -227,7 +240,6 @@ impl Inner {
             making,
             entry: entry.clone(),
         };
-        shown.alike.insert(folded(&entry.name), entry.name.clone());
         shown.slots.insert(entry.name.clone(), slot);
     }
 
@@ -251,8 +263,9 @@ impl Inner {
 
     pub(super) fn forget(&self, name: &AgentName) {
         let mut shown = self.shown_mut();
-        shown.alike.remove(&folded(name));
-        shown.slots.remove(name);
+        if let Some(slot) = shown.slots.remove(name) {
+            shown.unknown(&slot.entry);
+        }
     }
 
     fn shown(&self) -> RwLockReadGuard<'_, Shown> {
@@ -264,6 +277,31 @@ impl Inner {
     }
 }
 
-fn folded(name: &AgentName) -> String {
-    name.as_str().to_ascii_lowercase()
+impl Shown {
+    /// Its name and its publisher are taken.
+    fn known(&mut self, entry: &WorkloadIdentity) {
+        for face in faces(entry.name.as_str()) {
+            self.alike.entry(face).or_insert_with(|| entry.name.clone());
+        }
+        for face in faces(&entry.publisher) {
+            self.publishers.entry(face).or_insert_with(|| (entry.publisher.clone(), 0)).1 += 1;
+        }
+    }
+
+    /// Its name is free, and its publisher with the last entry of theirs.
+    fn unknown(&mut self, entry: &WorkloadIdentity) {
+        for face in faces(entry.name.as_str()) {
+            if self.alike.get(&face) == Some(&entry.name) {
+                self.alike.remove(&face);
+            }
+        }
+        for face in faces(&entry.publisher) {
+            if let Some((_, entries)) = self.publishers.get_mut(&face) {
+                *entries -= 1;
+                if *entries == 0 {
+                    self.publishers.remove(&face);
+                }
+            }
+        }
+    }
 }

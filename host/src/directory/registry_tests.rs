@@ -249,7 +249,7 @@ async fn names_that_differ_in_case_alone_are_refused_whichever_way_they_come() {
     let error = bed.directory.create(by_hand("batch.one")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`batch.one` is too like agent `Batch.One`, from which it differs in case alone; choose another name"
+        "`batch.one` is too like agent `Batch.One`, for which people would take it; choose another name"
     );
     let error = bed.directory.deploy(deployment("BATCH.ONE", b"one")).await.unwrap_err();
     assert!(matches!(error, ChangeError::Alike { .. }), "{error}");
@@ -259,6 +259,39 @@ async fn names_that_differ_in_case_alone_are_refused_whichever_way_they_come() {
     assert!(again.create(by_hand("batch.one")).await.is_err(), "not before it is gone");
     again.remove(retired).await.unwrap();
     again.create(by_hand("batch.one")).await.unwrap();
+}
+
+#[tokio::test]
+async fn names_and_publishers_that_pass_for_known_ones_are_refused() {
+    let bed = bed().await;
+    bed.directory.deploy(deployment("calendar", b"one")).await.unwrap();
+    for alike in ["ca1endar", "caIendar", "CALENDAR"] {
+        let error = bed.directory.create(by_hand(alike)).await.unwrap_err();
+        assert!(matches!(&error, ChangeError::Alike { other, .. } if other.as_str() == "calendar"), "{alike}: {error}");
+    }
+    let by = |publisher: &str| NewWorkload { publisher: publisher.into(), ..by_hand("other") };
+    for alike in ["example ltd", "EXAMPLE LTD", "Examp1e Ltd", "ExampIe Ltd"] {
+        let error = bed.directory.create(by(alike)).await.unwrap_err();
+        assert!(
+            matches!(&error, ChangeError::PublisherAlike { other, .. } if other == "Example Ltd"),
+            "{alike}: {error}"
+        );
+    }
+    // In Cyrillic, and its double in Latin.
+    bed.directory.create(by("\u{430}\u{441}\u{435}")).await.unwrap();
+    let mut double = deployment("third", b"three");
+    double.publisher = "ace".into();
+    assert!(matches!(bed.directory.deploy(double).await, Err(ChangeError::PublisherAlike { .. })));
+    let again = reload(&bed.store, &bed.clock).await;
+    assert!(matches!(again.create(by_hand("ca1endar")).await, Err(ChangeError::Alike { .. })), "over a restart");
+    // A publisher of whom nothing is left is nobody's double.
+    let retired = again.retire(&name("other")).await.unwrap();
+    again.remove(retired).await.unwrap();
+    again.create(by("ace")).await.unwrap();
+    assert!(matches!(
+        again.create(NewWorkload { publisher: "a\u{441}e".into(), ..by_hand("fourth") }).await,
+        Err(ChangeError::MixedAlphabets)
+    ));
 }
 
 #[tokio::test]

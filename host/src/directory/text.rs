@@ -1,6 +1,7 @@
 //! Checks of text: what people read and decide by, and where browsers are sent.
 
 use super::ChangeError;
+use unicode_script::{Script, UnicodeScript as _};
 
 /// More allowed return URLs than any app has.
 pub(super) const MOST_RETURN_URLS: usize = 32;
@@ -18,6 +19,23 @@ pub(super) fn visible(what: &'static str, text: String) -> Result<String, Change
         return Err(ChangeError::NotVisible { what });
     }
     Ok(text)
+}
+
+/// The name of a publisher: visible, and in one alphabet of those whose letters pass for one another's.
+pub(super) fn publisher(text: String) -> Result<String, ChangeError> {
+    let text = visible("the publisher", text)?;
+    let passing = [Script::Latin, Script::Greek, Script::Cyrillic, Script::Armenian, Script::Cherokee, Script::Coptic];
+    if passing.iter().filter(|script| text.chars().any(|c| c.script() == **script)).count() > 1 {
+        return Err(ChangeError::MixedAlphabets);
+    }
+    Ok(text)
+}
+
+/// What a text looks like to people, twice: but for its case, and but for letters and digits that pass for others (UTS #39
+/// §4). Two texts that share one of them would be one to people.
+pub(super) fn faces(text: &str) -> [String; 2] {
+    let skeleton: String = unicode_security::confusable_detection::skeleton(text).collect();
+    [text.to_lowercase(), skeleton.to_lowercase()]
 }
 
 /// Checks every URL and keeps each once.
@@ -160,9 +178,29 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_pass_for_one_another_have_a_face_in_common() {
+        let alike = |a: &str, b: &str| faces(a).iter().any(|face| faces(b).contains(face));
+        for (a, b) in [
+            ("calendar", "ca1endar"),
+            ("calendar", "caIendar"),
+            ("INDEX", "index"),
+            ("modern", "modem"),
+            ("mail0", "mailO"),
+            ("acme.example", "\u{430}cme.example"),
+            ("Müller", "Mu\u{308}ller"),
+        ] {
+            assert!(alike(a, b) && alike(b, a), "{a} {b}");
+        }
+        for (a, b) in [("calendar", "calender"), ("a-b", "a_b"), ("agent-2", "agent-3"), ("one", "onee")] {
+            assert!(!alike(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
     fn a_publisher_looks_like_what_it_is() {
-        let publisher = |text: &str| visible("the publisher", text.to_owned()).is_ok();
-        for good in ["Example Ltd", "Müller & Söhne", "株式会社", &"a".repeat(128)] {
+        let publisher = |text: &str| publisher(text.to_owned()).is_ok();
+        for good in ["Example Ltd", "Müller & Söhne", "株式会社", "Acme 株式会社", "Ромашка", &"a".repeat(128)]
+        {
             assert!(publisher(good), "{good:?}");
         }
         for bad in [
@@ -174,6 +212,8 @@ mod tests {
             "Goo\u{200b}gle",
             "a\u{a0}b",
             "\u{2066}x",
+            "\u{430}cme",
+            "Ac\u{3bc}e",
             &"a".repeat(129),
         ] {
             assert!(!publisher(bad), "{bad:?}");

@@ -349,6 +349,9 @@ impl From<ChangeError> for Problem {
             ChangeError::AlreadyRegistered(_) | ChangeError::Alike { .. } => {
                 Self::new(StatusCode::CONFLICT, "already-registered", "the name is taken", detail)
             }
+            ChangeError::PublisherAlike { .. } => {
+                Self::new(StatusCode::CONFLICT, "publisher-alike", "the publisher looks like another", detail)
+            }
             ChangeError::Retired(_) => Self::new(StatusCode::CONFLICT, "being-deleted", "it is being deleted", detail),
             ChangeError::HostManaged(_) | ChangeError::BoundByConfiguration { .. } => {
                 Self::new(StatusCode::CONFLICT, "not-by-this-way", "it cannot be changed this way", detail)

@@ -202,6 +202,7 @@ fn of_directory(error: &ChangeError) -> Class {
         ChangeError::OtherPublisher { .. }
         | ChangeError::AlreadyRegistered(_)
         | ChangeError::Alike { .. }
+        | ChangeError::PublisherAlike { .. }
         | ChangeError::Retired(_)
         | ChangeError::Pinned { .. }
         | ChangeError::Killed(_)
@@ -214,6 +215,7 @@ fn of_directory(error: &ChangeError) -> Class {
         ChangeError::ReturnUrl { .. }
         | ChangeError::TooManyReturnUrls
         | ChangeError::NotVisible { .. }
+        | ChangeError::MixedAlphabets
         | ChangeError::Tags(_) => Class::Invalid,
         ChangeError::TooManyProviders => Class::Quota,
         ChangeError::Store(_) => Class::Unavailable,
