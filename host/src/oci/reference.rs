@@ -85,9 +85,14 @@ fn is_registry(text: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let known = match bare {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b)),
+        None => {
+            // What is one to this check must be the same one to whatever connects: `1.2.3` and `0x7f.1` are numbers there.
+            let url = url::Url::parse(&format!("https://{host}/")).ok();
+            let same = url.is_some_and(|url| url.host_str().is_some_and(|known| known.eq_ignore_ascii_case(host)));
+            same && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+        }
     };
-    known && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    known && port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok())
 }
 
 impl Reference {
@@ -167,6 +172,11 @@ mod tests {
             "[::1/a",
             "r.example/a#b:1",
             "r.example/a/:1",
+            "registry.example.5000/a",
+            "2130706433/a",
+            "r.example:+5000/a",
+            "0x7f.1/a",
+            "127.1/a",
         ] {
             let error = text.parse::<Reference>().unwrap_err().to_string();
             assert!(error.contains("write it as `oci://"), "{text}: {error}");

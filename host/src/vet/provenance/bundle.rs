@@ -63,10 +63,13 @@ fn by_key(content: &SignatureContent, subject: Subject<'_>, trust: &Trust) -> Re
 /// By the certificate that an authority of the trusted root gave for an identity, at a time that a log or an authority for
 /// time vouches for; whether the trust file names the identity comes last.
 fn by_identity(bundle: &Bundle, subject: Subject<'_>, about: &Digests, trust: &Trust) -> Result<Signer, String> {
-    let root = trust.root().ok_or(
-        "it is signed by an identity, without a key (Sigstore); name the trusted root by which that is verified as \
-         `trusted-root` in the trust file, and who may sign under `[[identities]]`",
-    )?;
+    let root = trust.root().ok_or_else(|| {
+        let file = if trust.is_empty() { "a trust file with `--trust FILE`, and in it" } else { "in the trust file" };
+        format!(
+            "it is signed by an identity, without a key (Sigstore); to have it verified, name {file} the trusted root as \
+             `trusted-root`, and who may sign under `[[identities]]`"
+        )
+    })?;
     let verifier =
         Verifier::new(root).map_err(|error| format!("the trusted root cannot be used: {}", short(&error)))?;
     // Any identity: the trust file has names for several, and is asked when it is clear which one it was.
