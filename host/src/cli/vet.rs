@@ -207,17 +207,14 @@ pub(super) async fn find(component: &str, login: &Login) -> anyhow::Result<Found
 
 /// A trust file that was understood, with the trusted root that it names.
 fn trust_file(path: &Path) -> anyhow::Result<TrustFile> {
-    let shown = path.display();
     let written = text(path)?;
-    let trusted_root = match TrustFile::root_of(&written).with_context(|| format!("`{shown}`"))? {
-        Some(root) => {
-            Some(text(&path.parent().unwrap_or(Path::new("")).join(root)).with_context(|| format!("`{shown}`"))?)
-        }
-        None => None,
+    let whole = || {
+        let root = TrustFile::root_of(&written)?.map(|root| path.with_file_name(root));
+        let file = TrustFile { trusted_root: root.as_deref().map(text).transpose()?, text: written };
+        Trust::parse(&file)?;
+        anyhow::Ok(file)
     };
-    let file = TrustFile { text: written, trusted_root };
-    Trust::parse(&file).with_context(|| format!("`{shown}`"))?;
-    Ok(file)
+    whole().with_context(|| format!("`{}`", path.display()))
 }
 
 /// What is added to a component's file name for its signature and its bundle (as cosign does), and for its attestations (as

@@ -18,15 +18,27 @@ pub(super) enum Shown {
     Attestation(Attestation),
 }
 
-/// Whose it is. The signature first: nothing of a payload is looked at that nobody trusted signed.
-pub(super) fn verify(json: &[u8], subject: Subject<'_>, about: &Digests, trust: &Trust) -> Result<Shown, String> {
+/// As it was found; nothing of it is believed yet.
+pub(super) fn read(json: &[u8]) -> Result<Bundle, String> {
     let unreadable = |why: &dyn std::fmt::Display| format!("it is no Sigstore bundle: {}", short(why));
     let json = std::str::from_utf8(json).map_err(|error| unreadable(&error))?;
-    let bundle = Bundle::from_json(json).map_err(|error| unreadable(&error))?;
+    Bundle::from_json(json).map_err(|error| unreadable(&error))
+}
+
+/// Whether it says that it is a signature, and no other statement.
+pub(super) fn signs(bundle: &Bundle) -> bool {
+    match &bundle.content {
+        SignatureContent::DsseEnvelope(signed) => envelope::is_of(signed.payload.as_bytes(), SIGNED),
+        _ => true,
+    }
+}
+
+/// Whose it is. The signature first: nothing of a payload is looked at that nobody trusted signed.
+pub(super) fn verify(bundle: &Bundle, subject: Subject<'_>, about: &Digests, trust: &Trust) -> Result<Shown, String> {
     let by = match &bundle.verification_material.content {
         // The key decides by itself; whether a log saw it tells nothing more about whose it is.
         VerificationMaterialContent::PublicKey(_) => by_key(&bundle.content, subject, trust)?,
-        _ => by_identity(&bundle, subject, about, trust)?,
+        _ => by_identity(bundle, subject, about, trust)?,
     };
     match &bundle.content {
         SignatureContent::DsseEnvelope(signed) => {
@@ -37,15 +49,6 @@ pub(super) fn verify(json: &[u8], subject: Subject<'_>, about: &Digests, trust: 
             })
         }
         _ => Ok(Shown::Signature(by)),
-    }
-}
-
-/// Whether it is a signature rather than a statement; not who made it.
-pub(super) fn signs(json: &[u8]) -> bool {
-    let bundle = std::str::from_utf8(json).ok().and_then(|json| Bundle::from_json(json).ok());
-    match bundle.map(|bundle| bundle.content) {
-        Some(SignatureContent::DsseEnvelope(signed)) => envelope::is_of(signed.payload.as_bytes(), SIGNED),
-        _ => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who says that they made these bytes. A signature or an attestation is found beside a component, and counts when a key of
-//! the trust file, or an identity that it names, made it over just this digest; whatever else it says is shown and decides nothing.
+//! the trust file, or an identity that it names, made it over just this digest; whatever else it says is shown and decides
+//! nothing.
 
 mod bundle;
 mod envelope;
@@ -172,8 +173,10 @@ impl Provenance {
                     envelope::verify(bytes, &about, trust).map(|attestation| found.attestations.push(attestation))
                 }
                 Evidence::Bundle { bytes, .. } => {
-                    signed |= bundle::signs(bytes);
-                    bundle::verify(bytes, subject, &about, trust).map(|shown| match shown {
+                    let bundle = bundle::read(bytes);
+                    signed |= bundle.as_ref().map_or(true, bundle::signs);
+                    let shown = bundle.and_then(|bundle| bundle::verify(&bundle, subject, &about, trust));
+                    shown.map(|shown| match shown {
                         Shown::Signature(signer) => found.signers.push(signer),
                         Shown::Attestation(attestation) => found.attestations.push(attestation),
                     })

@@ -28,12 +28,12 @@ struct Identity {
     name: String,
     publisher: Option<String>,
     issuer: String,
-    subject: Subject,
+    subjects: Subjects,
 }
 
 /// What an issuer calls them: one, or all that begin so.
 #[derive(Debug, Clone)]
-enum Subject {
+enum Subjects {
     Just(String),
     Under(String),
 }
@@ -147,11 +147,11 @@ impl Trust {
         }
         for IdentityEntry { name, publisher, issuer, subject } in identities {
             trust.no_other(&name)?;
-            let subject = Subject::parse(&subject).map_err(|why| TrustError::Identity { name: name.clone(), why })?;
+            let subjects = Subjects::parse(&subject).map_err(|why| TrustError::Identity { name: name.clone(), why })?;
             if issuer.is_empty() {
                 return Err(TrustError::Identity { name, why: "it has no issuer" });
             }
-            trust.identities.push(Identity { name, publisher, issuer, subject });
+            trust.identities.push(Identity { name, publisher, issuer, subjects });
         }
         trust.root = match (trusted_root, &file.trusted_root) {
             (None, _) if trust.identities.is_empty() => None,
@@ -185,6 +185,10 @@ impl Trust {
             None if self.is_empty() => {
                 Err("no key is trusted; name a trust file with `--trust FILE` to have it verified".to_owned())
             }
+            None if self.keys.is_empty() => {
+                Err("a key made it, and the trust file names none; add it under `[[keys]]`, if it can be trusted"
+                    .to_owned())
+            }
             None => Err(format!(
                 "none of the {} keys of the trust file made it over this; add the key of whoever did, if they can be \
                  trusted, or ask for a new signature",
@@ -195,7 +199,7 @@ impl Trust {
 
     /// Whom an identity is that was verified.
     pub(super) fn identity(&self, issuer: &str, subject: &str) -> Result<Signer, String> {
-        let named = self.identities.iter().find(|one| one.issuer == issuer && one.subject.is(subject));
+        let named = self.identities.iter().find(|one| one.issuer == issuer && one.subjects.take_in(subject));
         let (known, said) = (subject.escape_debug(), issuer.escape_debug());
         let Identity { name, publisher, .. } = named.ok_or_else(|| {
             format!(
@@ -215,7 +219,7 @@ fn root(json: &str) -> Result<TrustedRoot, TrustError> {
     Ok(root)
 }
 
-impl Subject {
+impl Subjects {
     /// As it is; with a `*` at the end, where that stands for a part of the address of a workflow, everything under it.
     fn parse(text: &str) -> Result<Self, &'static str> {
         match text.split_once('*') {
@@ -236,7 +240,7 @@ impl Subject {
         }
     }
 
-    fn is(&self, subject: &str) -> bool {
+    fn take_in(&self, subject: &str) -> bool {
         match self {
             Self::Just(text) => text == subject,
             Self::Under(start) => subject.strip_prefix(start.as_str()).is_some_and(|rest| !rest.is_empty()),
